@@ -1,0 +1,44 @@
+// The kinds of operation whose request is known when they are made, which is most of them.
+#pragma once
+
+#include <cstdint>
+
+#include <asyncfs/operation.hpp>
+
+namespace asyncfs::detail {
+
+// What a non-negative completion value means, by the type the user gets: nothing, a count, or an owner of a descriptor.
+template <class T>
+T value_from(std::int32_t value) {
+  if constexpr (std::constructible_from<T, int> && !std::integral<T>)
+    return T(value);
+  else
+    return static_cast<T>(value);
+}
+
+template <opcode Code, class T>
+struct plain_kind {
+  using value_type = T;
+  static constexpr opcode code = Code;
+
+  request ask;
+
+  void prepare(request& slot) const noexcept { slot = ask; }
+  result<T> complete(const completion& event) const {
+    if (event.value < 0) [[unlikely]] return failure(-event.value);
+    if constexpr (std::is_void_v<T>)
+      return {};
+    else
+      return value_from<T>(event.value);
+  }
+};
+
+template <opcode Code, class T>
+using plain_operation = operation<plain_kind<Code, T>>;
+
+template <opcode Code, class T>
+plain_operation<Code, T> plain(const request& ask) noexcept {
+  return plain_operation<Code, T>(plain_kind<Code, T>{ask});
+}
+
+}  // namespace asyncfs::detail

@@ -1,0 +1,87 @@
+// Intrusive containers: nodes live in the objects they link, so linking and unlinking never allocates.
+#pragma once
+
+#include <cstddef>
+
+namespace asyncfs::detail {
+
+// A doubly linked node that knows how to leave its list. Not copyable, not movable: neighbours point at it.
+struct list_hook {
+  list_hook* previous = nullptr;
+  list_hook* next = nullptr;
+
+  list_hook() = default;
+  list_hook(const list_hook&) = delete;
+  list_hook& operator=(const list_hook&) = delete;
+
+  [[nodiscard]] bool linked() const noexcept { return next != nullptr; }
+  void unlink() noexcept {
+    previous->next = next;
+    next->previous = previous;
+    previous = next = nullptr;
+  }
+};
+
+// A list of T, where T derives from Tag-distinguished hook `Hook` (itself derived from list_hook).
+template <class T, class Hook>
+class list {
+ public:
+  list() noexcept { root_.previous = root_.next = &root_; }
+  list(const list&) = delete;
+  list& operator=(const list&) = delete;
+
+  [[nodiscard]] bool empty() const noexcept { return root_.next == &root_; }
+  void push_back(T& node) noexcept { link(root_.previous, static_cast<Hook&>(node)); }
+  void push_front(T& node) noexcept { link(&root_, static_cast<Hook&>(node)); }
+  [[nodiscard]] T* front() noexcept { return empty() ? nullptr : from(root_.next); }
+  T* pop_front() noexcept {
+    if (empty()) return nullptr;
+    list_hook* first = root_.next;
+    first->unlink();
+    return from(first);
+  }
+  // Calls fn for every node; fn may unlink the node it was given, and no other.
+  template <class F>
+  void for_each(F&& fn) {
+    for (list_hook *node = root_.next, *after; node != &root_; node = after) {
+      after = node->next;
+      fn(*from(node));
+    }
+  }
+
+ private:
+  static T* from(list_hook* hook) noexcept { return static_cast<T*>(static_cast<Hook*>(hook)); }
+  static void link(list_hook* before, list_hook& node) noexcept {
+    node.previous = before;
+    node.next = before->next;
+    before->next->previous = &node;
+    before->next = &node;
+  }
+  list_hook root_;
+};
+
+// First in, first out, singly linked through T::next_in_queue.
+template <class T>
+class queue {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+  void push(T& node) noexcept {
+    node.next_in_queue = nullptr;
+    *tail_ = &node;
+    tail_ = &node.next_in_queue;
+  }
+  T* pop() noexcept {
+    T* node = head_;
+    if (node != nullptr) {
+      head_ = node->next_in_queue;
+      if (head_ == nullptr) tail_ = &head_;
+    }
+    return node;
+  }
+
+ private:
+  T* head_ = nullptr;
+  T** tail_ = &head_;
+};
+
+}  // namespace asyncfs::detail

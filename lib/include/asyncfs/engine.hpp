@@ -1,0 +1,153 @@
+// The seam between the loop and whatever carries out its requests.
+//
+// An engine belongs to one loop and, but for `post` and `wake`, is called on that loop's thread only. It takes requests,
+// and completes each exactly once (or, for a multishot request, once with `completion::more` clear). It never runs user
+// code. The clock, randomness and worker dispatch are the engine's too, so that a simulator can own them.
+//
+// Lifetime: memory that a request points to, and the request's user_data, must outlive its last completion. `cancel`
+// only asks; the completion still comes and still decides.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <asyncfs/detail/mailbox.hpp>
+#include <asyncfs/request.hpp>
+#include <asyncfs/result.hpp>
+
+namespace asyncfs {
+
+using steady_time = std::chrono::steady_clock::time_point;
+
+class engine {
+ public:
+  engine() = default;
+  engine(const engine&) = delete;
+  engine& operator=(const engine&) = delete;
+  virtual ~engine() = default;
+
+  // "uring", "threads", "sync", or the name of a test engine.
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+
+  // Binds the engine to the calling thread. Once, before any other call but `post` and `wake`.
+  virtual void adopt_thread() {}
+
+  // True when requests with this opcode may be written into `slot()`; all others go through `submit`.
+  [[nodiscard]] bool direct(opcode code) const noexcept { return direct_[static_cast<std::uint8_t>(code)]; }
+
+  // The next free submission slot, with indeterminate content, or null when there is none until `enter`.
+  // Writing it submits it, at the latest at the next `enter`.
+  [[nodiscard]] request* slot() noexcept {
+    if (next_slot_ == last_slot_) [[unlikely]]
+      if (!refill()) return nullptr;
+    return next_slot_++;
+  }
+
+  // Takes a copy of a request that is not direct. False: no room now; try again after `enter`.
+  [[nodiscard]] virtual bool submit(const request& work) = 0;
+
+  // Asks to end the requests with this user_data early. Goes ahead of everything not yet submitted.
+  virtual void cancel(std::uint64_t user_data) noexcept = 0;
+
+  // Moves up to batch.size() completions out; returns how many. Never waits.
+  [[nodiscard]] virtual std::size_t reap(std::span<completion> batch) noexcept = 0;
+
+  struct wait {
+    bool until_completion = false;        // false: hand over what is queued and return
+    steady_time deadline = steady_time::max();
+  };
+  // Submits all that is queued and, if told to, sleeps until a completion, a post, a wake or the deadline.
+  virtual void enter(const wait& how) noexcept = 0;
+
+  // Any thread: hands the owner a letter and wakes it. The letter must live until the owner has taken it.
+  void post(detail::letter& mail) noexcept {
+    posts_.put(mail);
+    wake();
+  }
+  [[nodiscard]] detail::letter* take_post() noexcept { return posts_.take(); }
+  [[nodiscard]] bool has_posts() const noexcept { return !posts_.empty(); }
+
+  // Any thread: makes the current or the next waiting `enter` return. Costs a system call only if the owner sleeps.
+  void wake() noexcept {
+    if (asleep_.exchange(false, std::memory_order_seq_cst)) ring_bell();
+  }
+
+  // True while completed work waits to be reaped although nothing is in a kernel queue.
+  [[nodiscard]] virtual bool has_finished_work() const noexcept = 0;
+
+  [[nodiscard]] virtual steady_time now() noexcept { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] virtual std::uint64_t random() noexcept;
+
+  // Where requests with this opcode run under this engine, for `asyncfs probe` and for tests.
+  [[nodiscard]] virtual runs where(opcode code) const noexcept = 0;
+
+  struct counters {
+    std::uint64_t enters = 0;     // system calls that submitted or waited
+    std::uint64_t submitted = 0;  // requests handed over
+    std::uint64_t overflows = 0;  // completion queue overflows seen
+  };
+  [[nodiscard]] const counters& count() const noexcept { return count_; }
+
+ protected:
+  // Makes room between next_slot_ and last_slot_, submitting if need be. False: no room before `enter`.
+  virtual bool refill() noexcept = 0;
+  // Any thread: interrupts a sleeping `enter`.
+  virtual void ring_bell() noexcept = 0;
+
+  // To be called before sleeping: false means there is news already, so do not sleep.
+  [[nodiscard]] bool fall_asleep() noexcept {
+    asleep_.store(true, std::memory_order_seq_cst);
+    if (!has_posts() && !has_finished_work()) return true;
+    asleep_.store(false, std::memory_order_relaxed);
+    return false;
+  }
+  void awake() noexcept { asleep_.store(false, std::memory_order_relaxed); }
+
+  std::array<bool, 256> direct_{};
+  request* next_slot_ = nullptr;
+  request* last_slot_ = nullptr;
+  counters count_;
+
+ private:
+  std::atomic<bool> asleep_{false};
+  detail::mailbox posts_;
+  std::uint64_t random_state_ = 0;
+};
+
+enum class engine_kind : std::uint8_t { automatic, uring, threads, sync };
+
+// "auto", "uring", "threads" or "sync"; nothing for any other word.
+[[nodiscard]] result<engine_kind> parse_engine_kind(std::string_view word);
+
+struct engine_options {
+  engine_kind kind = engine_kind::automatic;
+  unsigned entries = 512;            // submission queue entries; halved while the kernel refuses with ENOMEM
+  // Overrides of the opcode table's routing under the uring engine; `runs::in_ring` is honoured where the kernel can.
+  std::array<std::pair<opcode, runs>, 24> route{};
+  std::size_t routes = 0;
+
+  engine_options& run(opcode code, runs where) {
+    route.at(routes++) = {code, where};
+    return *this;
+  }
+};
+
+struct chosen_engine {
+  std::unique_ptr<asyncfs::engine> engine;
+  std::string reason;   // why this engine, in words, for people
+};
+
+// Makes the engine asked for. `automatic` takes uring where it works, and threads otherwise, and says why.
+// Errors: the kernel's, when uring was asked for by name and is refused (man page io_uring_setup(2)).
+[[nodiscard]] result<chosen_engine> make_engine(const engine_options& options = {});
+
+// Why io_uring cannot be used here, in words that name what to change; empty when it can.
+[[nodiscard]] std::string explain_uring_refusal(const std::error_code& error);
+
+}  // namespace asyncfs

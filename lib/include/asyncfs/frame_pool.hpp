@@ -1,0 +1,66 @@
+// Memory for coroutine frames and callback slots: per-thread free lists by size class, so that the steady state
+// allocates nothing.
+//
+// Any thread may free what another allocated; the block then serves the freeing thread. A list keeps a bounded number
+// of blocks; blocks above the largest class come from the heap.
+#pragma once
+
+#include <cstddef>
+#include <new>
+
+namespace asyncfs::detail {
+
+class frame_pool {
+ public:
+  static constexpr std::size_t granule = 64;     // a cache line
+  static constexpr std::size_t classes = 32;     // up to 2 KiB; larger frames are rare and long-lived
+  static constexpr std::size_t most_kept = 1024; // blocks a class and thread
+
+  [[nodiscard]] static void* allocate(std::size_t bytes) {
+    const std::size_t c = (bytes - 1) / granule;
+    if (c < classes) [[likely]] {
+      list& free = lists_[c];
+      if (free.head != nullptr) [[likely]] {
+        block* taken = free.head;
+        free.head = taken->next;
+        --free.kept;
+        return taken;
+      }
+    }
+    return allocate_slowly(bytes);
+  }
+  static void release(void* memory, std::size_t bytes) noexcept {
+    const std::size_t c = (bytes - 1) / granule;
+    if (c < classes) [[likely]] {
+      list& free = lists_[c];
+      if (free.kept < most_kept) [[likely]] {
+        free.head = ::new (memory) block{free.head};
+        ++free.kept;
+        return;
+      }
+    }
+    release_slowly(memory, bytes);
+  }
+
+ private:
+  struct block {
+    block* next;
+  };
+  struct list {
+    block* head;
+    std::size_t kept;
+  };
+  struct thread_cleaner;
+  static void* allocate_slowly(std::size_t bytes);
+  static void release_slowly(void* memory, std::size_t bytes) noexcept;
+
+  static constinit inline thread_local list lists_[classes]{};
+};
+
+// Derive from this to be allocated in the pool.
+struct pooled {
+  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+  static void operator delete(void* memory, std::size_t bytes) noexcept { frame_pool::release(memory, bytes); }
+};
+
+}  // namespace asyncfs::detail

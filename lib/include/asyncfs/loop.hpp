@@ -1,0 +1,221 @@
+// The event loop: one thread, one engine, a ready queue, timers, and posts from other threads.
+//
+// A turn of the loop, in this order:
+//   1. reap completions into a local batch, and advance the engine's queue, before any user code runs;
+//      then take in what other threads posted (bounded);
+//   2. run ready continuations, as many as were ready when the phase began (bounded), in order;
+//   3. make due timers ready (bounded);
+//   4. submit everything queued and wait, in one call; do not wait when work is ready.
+//
+// Threads: everything but `post` belongs to the loop's thread. No user code ever runs inside the call that starts an
+// operation. Errors of operations are their results'; an exception that escapes a callback leaves `run_until`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <asyncfs/detail/list.hpp>
+#include <asyncfs/engine.hpp>
+
+namespace asyncfs {
+
+class loop;
+class cancel_scope;
+
+namespace detail {
+
+// Something that the loop runs once, when its turn comes.
+class ready_node {
+ public:
+  virtual void run() = 0;
+  ready_node* next_in_queue = nullptr;
+
+ protected:
+  ~ready_node() = default;
+};
+
+struct scope_hook : list_hook {};
+struct backlog_hook : list_hook {};
+
+// An operation that was started: what the loop, its scope and a cancel know of it. It lives in the awaiting frame or
+// in a pooled slot, must not move, and must not be destroyed before it has ended; that aborts the program, since the
+// kernel may still write to memory the operation points to.
+class pending : public ready_node, public scope_hook, public backlog_hook {
+ public:
+  enum class state : std::uint8_t { idle, waiting_for_room, in_flight, in_timer, ready, ended };
+
+  pending(const pending&) = delete;
+  pending& operator=(const pending&) = delete;
+
+  // Writes the request; user_data and code are the loop's to set.
+  virtual void prepare(request& slot) = 0;
+  // Phase 1, no user code: a completion came. The default keeps the value and becomes ready at the last one.
+  virtual void arrive(const completion& event);
+
+  [[nodiscard]] opcode code() const noexcept { return code_; }
+  [[nodiscard]] state now() const noexcept { return state_; }
+
+ protected:
+  explicit pending(opcode code) noexcept : code_(code) {}
+  ~pending() {
+    if (state_ != state::idle && state_ != state::ended) [[unlikely]] destroyed_in_flight();
+  }
+  [[nodiscard]] const completion& outcome() const noexcept { return outcome_; }
+  [[nodiscard]] loop& home() const noexcept { return *loop_; }
+  [[nodiscard]] cancel_scope& origin() const noexcept { return *scope_; }
+  // To be called first in `run`: from here on the operation may be destroyed, or started again.
+  void finish() noexcept { state_ = state::ended; }
+
+ private:
+  friend class asyncfs::loop;
+  friend class asyncfs::cancel_scope;
+  [[noreturn]] void destroyed_in_flight() const noexcept;
+
+  loop* loop_ = nullptr;
+  cancel_scope* scope_ = nullptr;
+  completion outcome_;
+  opcode code_;
+  state state_ = state::idle;
+  bool bounded_ = true;
+  std::uint32_t timer_index_ = 0;
+};
+
+}  // namespace detail
+
+// What is cancelled together: operations, and the scopes below. Loop-local, never allocates.
+class cancel_scope : public detail::scope_hook {
+ public:
+  explicit cancel_scope(cancel_scope* parent = nullptr) noexcept;
+  ~cancel_scope();
+
+  // Asks every operation in this scope and below to end early; those started later end at once as cancelled.
+  // Loop thread. Completions still come, and may be successes that won the race.
+  void cancel() noexcept;
+  [[nodiscard]] bool cancelled() const noexcept { return requested_; }
+  // Makes `child`, which is in no scope, part of this one; `leave` takes it out again.
+  void adopt(cancel_scope& child) noexcept;
+  void leave() noexcept {
+    if (linked()) unlink();
+  }
+
+ private:
+  friend class loop;
+  detail::list<detail::pending, detail::scope_hook> operations_;
+  detail::list<cancel_scope, detail::scope_hook> children_;
+  bool requested_ = false;
+};
+
+struct loop_options {
+  engine_options engine;
+  unsigned in_flight_limit = 4096;   // operations that end by themselves; more wait their turn without a slot
+  unsigned completions_a_turn = 256;
+  unsigned posts_a_turn = 256;
+};
+
+class loop {
+ public:
+  // Throws std::system_error when the engine asked for by name cannot be made.
+  explicit loop(const loop_options& options = {});
+  // For tests: a loop over an engine of the caller's.
+  explicit loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options = {});
+  loop(const loop&) = delete;
+  loop& operator=(const loop&) = delete;
+  // Everything must have ended: see `drain`.
+  ~loop();
+
+  // The loop that runs on this thread, or null.
+  [[nodiscard]] static loop* current() noexcept;
+
+  // Turns until `done` holds; it is asked between turns and before sleeping. Binds the loop to this thread the first time.
+  void run_until(const std::function<bool()>& done);
+  // Cancels all that is left, and turns until every operation and every task has ended.
+  void drain();
+
+  [[nodiscard]] asyncfs::engine& engine() noexcept { return *engine_; }
+  [[nodiscard]] std::string_view engine_reason() const noexcept { return engine_reason_; }
+  [[nodiscard]] cancel_scope& root() noexcept { return root_; }
+  [[nodiscard]] steady_time now() noexcept { return engine_->now(); }
+
+  // Any thread: runs fn on the loop's thread, in posting order. `fn` is moved into one allocation.
+  void post(std::move_only_function<void()> fn);
+
+  // ---- for operations ---------------------------------------------------------------------------------------------
+
+  // Starts an operation: into the engine's slot when that is possible at once, else by its turn.
+  template <class Kind>
+  void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
+    if (engine_->direct(Kind::code) && bounded_in_flight_ < in_flight_limit_ && backlog_.empty() &&
+        !scope.requested_) [[likely]] {
+      if (request* slot = engine_->slot()) [[likely]] {
+        *slot = request{};
+        kind.prepare(*slot);
+        slot->code = Kind::code;
+        slot->user_data = request::pointer(&op);
+        enlist(op, scope);
+        op.bounded_ = describe(Kind::code).ends_by_itself;
+        op.state_ = detail::pending::state::in_flight;
+        bounded_in_flight_ += op.bounded_;
+        ++in_flight_;
+        return;
+      }
+    }
+    start_slowly(op, scope);
+  }
+  void start_slowly(detail::pending& op, cancel_scope& scope);
+  // Makes `op` ready at `when`; cancelling takes it out early. Its outcome is 0, or -ECANCELED.
+  void start_timer(detail::pending& op, cancel_scope& scope, steady_time when);
+  // Asks for an early end. The operation still completes, once.
+  void cancel(detail::pending& op) noexcept;
+
+  void make_ready(detail::ready_node& node) noexcept { ready_.push(node); }
+  // After this many inline steps a chain of finished tasks goes through the ready queue, so that builds without
+  // tail calls do not grow the stack.
+  [[nodiscard]] bool may_resume_inline() noexcept { return --inline_budget_ > 0; }
+
+  void task_started() noexcept { ++tasks_; }
+  void task_ended() noexcept { --tasks_; }
+  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+
+ private:
+  friend class detail::pending;
+  struct timer_entry {
+    steady_time when;
+    detail::pending* op;
+  };
+
+  void turn(const std::function<bool()>& done);
+  void take_in_completions();
+  void take_in_posts();
+  void run_ready();
+  void fire_timers();
+  void start_backlog();
+  bool hand_over(detail::pending& op);
+  void enlist(detail::pending& op, cancel_scope& scope) noexcept {
+    op.loop_ = this;
+    op.scope_ = &scope;
+    scope.operations_.push_back(op);
+  }
+  void end(detail::pending& op, std::int32_t value) noexcept;
+  void remove_timer(std::uint32_t index) noexcept;
+  void place_timer(std::uint32_t index, const timer_entry& entry) noexcept;
+  void sift(std::uint32_t index, const timer_entry& entry) noexcept;
+
+  std::unique_ptr<asyncfs::engine> engine_;
+  std::string engine_reason_;
+  detail::queue<detail::ready_node> ready_;
+  std::size_t in_flight_ = 0;
+  std::size_t bounded_in_flight_ = 0;
+  std::size_t in_flight_limit_;
+  int inline_budget_ = 0;
+  detail::list<detail::pending, detail::backlog_hook> backlog_;
+  cancel_scope root_;
+  std::size_t tasks_ = 0;
+  std::vector<timer_entry> timers_;  // 4-ary heap, earliest first
+  std::vector<completion> batch_;
+  unsigned posts_a_turn_;
+  bool adopted_ = false;
+};
+
+}  // namespace asyncfs

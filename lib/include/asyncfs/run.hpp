@@ -1,0 +1,61 @@
+// From plain code into tasks and back: run one task to its end, or one a thread on loops of their own.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <asyncfs/task.hpp>
+
+namespace asyncfs {
+
+// Runs the task on this thread until it has ended, cancels and drains whatever it left behind in the loop, and returns
+// its value or throws its exception. Must not be called from a task.
+template <class T>
+T run(loop& home, task<T> work) {
+  bool done = false;
+  const auto begin = [&] { work.begin(home, home.root(), detail::epilogue::calling([&done] { done = true; }).frame); };
+  bool begun = false;
+  // Begun from inside the loop, so that the engine is bound to this thread before the first operation.
+  home.run_until([&] {
+    if (!std::exchange(begun, true)) begin();
+    return done;
+  });
+  home.drain();
+  return work.take();
+}
+
+// The same on a loop made for it.
+template <class T>
+T run(task<T> work, const loop_options& options = {}) {
+  loop home(options);
+  return run(home, std::move(work));
+}
+
+// Runs `make(i)` on `count` threads, each with a loop of its own, and waits for all. The first exception of any is
+// thrown after all have ended; the others go on undisturbed. The threads share nothing but what `make` captures.
+template <class F>
+  requires std::same_as<std::invoke_result_t<F&, std::size_t>, task<void>>
+void run_on(std::size_t count, F make, const loop_options& options = {}) {
+  std::mutex mutex;
+  std::exception_ptr first;
+  const auto work = [&](std::size_t i) {
+    try {
+      run(make(i), options);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!first) first = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work, i);
+    if (count > 0) work(0);
+  }
+  if (first) std::rethrow_exception(first);
+}
+
+}  // namespace asyncfs

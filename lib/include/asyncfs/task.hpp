@@ -1,0 +1,196 @@
+// task<T>: a lazy coroutine. It begins when awaited, on the awaiting task's loop and in its cancel scope, owns its
+// frame, and gives its value or exception to whoever awaits it, once.
+//
+// Loop thread only. A frame must not be destroyed while one of its operations is in flight; doing so aborts.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include <asyncfs/operation.hpp>
+
+namespace asyncfs {
+
+template <class T = void>
+class task;
+
+namespace detail {
+
+class promise_base : public ready_node, public pooled {
+ public:
+  [[nodiscard]] loop& home() const noexcept { return *home_; }
+  [[nodiscard]] cancel_scope& scope() const noexcept { return *scope_; }
+  void run_in(loop& home, cancel_scope& scope) noexcept {
+    home_ = &home;
+    scope_ = &scope;
+  }
+  void continue_with(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
+  [[nodiscard]] bool failed() const noexcept { return error_ != nullptr; }
+  void unhandled_exception() noexcept { error_ = std::current_exception(); }
+
+  [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
+  // Hands over to the waiter; now and then by way of the ready queue, which keeps the stack flat.
+  struct hand_over {
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    template <class P>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> done) const noexcept {
+      promise_base& promise = done.promise();
+      if (promise.home_->may_resume_inline()) [[likely]] return promise.waiter_;
+      promise.home_->make_ready(promise);
+      return std::noop_coroutine();
+    }
+    void await_resume() const noexcept {}
+  };
+  [[nodiscard]] hand_over final_suspend() const noexcept { return {}; }
+
+  void run() override { waiter_.resume(); }
+
+ protected:
+  ~promise_base() = default;
+  void rethrow() {
+    if (error_) [[unlikely]] std::rethrow_exception(std::move(error_));
+  }
+
+ private:
+  loop* home_ = nullptr;
+  cancel_scope* scope_ = nullptr;
+  std::coroutine_handle<> waiter_ = std::noop_coroutine();
+  std::exception_ptr error_;
+};
+
+template <class T>
+class promise final : public promise_base {
+ public:
+  task<T> get_return_object() noexcept;
+  template <std::convertible_to<T> U>
+  void return_value(U&& value) {
+    value_.emplace(std::forward<U>(value));
+  }
+  T take() {
+    rethrow();
+    return *std::move(value_);
+  }
+
+ private:
+  std::optional<T> value_;
+};
+
+template <>
+class promise<void> final : public promise_base {
+ public:
+  task<void> get_return_object() noexcept;
+  void return_void() const noexcept {}
+  void take() { rethrow(); }
+};
+
+}  // namespace detail
+
+template <class T>
+class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
+ public:
+  using promise_type = detail::promise<T>;
+  using value_type = T;
+
+  task() noexcept = default;
+  explicit task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+  task(task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  task& operator=(task&& other) noexcept {
+    if (this != &other) {
+      if (frame_) frame_.destroy();
+      frame_ = std::exchange(other.frame_, nullptr);
+    }
+    return *this;
+  }
+  ~task() {
+    if (frame_) frame_.destroy();
+  }
+
+  class awaiter {
+   public:
+    explicit awaiter(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    template <class P>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter) noexcept {
+      static_assert(detail::awaiting_promise<P>, "tasks are awaited in a coroutine that returns asyncfs::task");
+      frame_.promise().run_in(waiter.promise().home(), waiter.promise().scope());
+      frame_.promise().continue_with(waiter);
+      return frame_;
+    }
+    T await_resume() { return frame_.promise().take(); }
+
+   private:
+    std::coroutine_handle<promise_type> frame_;
+  };
+  auto operator co_await() && noexcept { return awaiter(frame_); }
+
+  // ---- for what runs tasks without awaiting them (run, spawn, when_all)
+
+  // Begins the task; `done` resumes when it has ended, after which `take` gives the outcome.
+  void begin(loop& home, cancel_scope& scope, std::coroutine_handle<> done) {
+    frame_.promise().run_in(home, scope);
+    frame_.promise().continue_with(done);
+    frame_.resume();
+  }
+  T take() { return frame_.promise().take(); }
+  [[nodiscard]] bool failed() const noexcept { return frame_.promise().failed(); }
+
+ private:
+  std::coroutine_handle<promise_type> frame_;
+};
+
+namespace detail {
+
+// A coroutine that is nobody's task: what `task::begin` resumes at the end of one. It calls `fn` and frees itself.
+struct epilogue {
+  struct promise_type : pooled {
+    epilogue get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> frame;
+
+  template <class F>
+  static epilogue calling(F fn) {
+    fn();
+    co_return;
+  }
+};
+
+template <class T>
+task<T> promise<T>::get_return_object() noexcept {
+  return task<T>(std::coroutine_handle<promise>::from_promise(*this));
+}
+inline task<void> promise<void>::get_return_object() noexcept {
+  return task<void>(std::coroutine_handle<promise>::from_promise(*this));
+}
+}  // namespace detail
+
+// Where a task runs, and what cancels it.
+struct task_context {
+  loop& home;
+  cancel_scope& scope;
+};
+
+// `const asyncfs::task_context at = co_await asyncfs::this_task;` Does not suspend.
+struct context_query {
+  struct awaiter {
+    loop* home = nullptr;
+    cancel_scope* scope = nullptr;
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    template <class P>
+    bool await_suspend(std::coroutine_handle<P> task) noexcept {
+      home = &task.promise().home();
+      scope = &task.promise().scope();
+      return false;
+    }
+    task_context await_resume() const noexcept { return {*home, *scope}; }
+  };
+  awaiter operator co_await() const noexcept { return {}; }
+};
+inline constexpr context_query this_task{};
+
+}  // namespace asyncfs

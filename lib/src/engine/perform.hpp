@@ -1,0 +1,19 @@
+// Carries out a request with the blocking system call that does the same (opcode_info::twin).
+//
+// Any thread. Used by workers, by the sync engine, and for whatever the kernel's ring refuses.
+#pragma once
+
+#include <cstdint>
+
+#include <asyncfs/request.hpp>
+
+namespace asyncfs::detail {
+
+// The system call's result, or minus errno. Blocks as long as the call does; EINTR is retried.
+[[nodiscard]] std::int32_t perform(const request& work) noexcept;
+
+// The same without ever waiting: -EAGAIN when it would have to. Only for requests with a readiness to wait for,
+// and for cached reads and opens.
+[[nodiscard]] std::int32_t attempt(const request& work) noexcept;
+
+}  // namespace asyncfs::detail

@@ -1,0 +1,119 @@
+// The engine for machines where io_uring is refused: system calls on worker threads, and epoll for what waits.
+//
+// `sync` is the same engine with the file calls made in place, one after the other, on the loop's thread.
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "engine/bell.hpp"
+#include "engine/factories.hpp"
+#include "engine/job_board.hpp"
+#include "engine/perform.hpp"
+#include "engine/poller.hpp"
+
+namespace asyncfs::detail {
+
+namespace {
+
+class threads_engine final : public engine {
+ public:
+  explicit threads_engine(bool in_place) : in_place_(in_place), bell_(EFD_NONBLOCK), poller_(bell_.fd()), workers_(*this) {}
+
+  [[nodiscard]] std::string_view name() const noexcept override { return in_place_ ? "sync" : "threads"; }
+  [[nodiscard]] runs where(opcode code) const noexcept override {
+    if (in_place_ && code == opcode::call) return runs::on_worker;
+    return in_place_ || stays_here(code) ? runs::in_place : runs::on_worker;
+  }
+
+  [[nodiscard]] bool submit(const request& work) override {
+    ++count_.submitted;
+    if (work.code == opcode::close) poller_.forget(work.fd, finished_);
+    if (waits(work) && poller_.start(work, finished_)) return true;
+    if (where(work.code) == runs::in_place) {
+      finish(work, perform(work));
+    } else if (const std::int32_t value = try_cached(work); value != -EAGAIN) {
+      finish(work, value);
+    } else {
+      workers_.submit(work);
+    }
+    return true;
+  }
+
+  void cancel(std::uint64_t user_data) noexcept override {
+    if (!poller_.cancel(user_data, finished_)) workers_.cancel(user_data);
+  }
+
+  [[nodiscard]] std::size_t reap(std::span<completion> batch) noexcept override {
+    const std::size_t count = std::min(batch.size(), finished_.size());
+    std::copy_n(finished_.begin(), count, batch.begin());
+    finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+    return count + workers_.reap(batch.subspan(count));
+  }
+
+  [[nodiscard]] bool has_finished_work() const noexcept override { return !finished_.empty() || workers_.has_finished(); }
+
+  void enter(const wait& how) noexcept override {
+    ++count_.enters;
+    if (!how.until_completion || !fall_asleep()) {
+      poller_.poll(0, finished_);
+      return;
+    }
+    if (poller_.poll(milliseconds_until(how.deadline), finished_)) bell_.silence();
+    awake();
+  }
+
+ protected:
+  [[nodiscard]] bool refill() noexcept override { return false; }
+  void ring_bell() noexcept override { bell_.ring(); }
+
+ private:
+  // Calls that neither wait for a device nor take longer than handing them to another thread would.
+  static bool stays_here(opcode code) noexcept {
+    switch (code) {
+      case opcode::nop:
+      case opcode::close:
+      case opcode::fstat:
+      case opcode::socket:
+      case opcode::bind:
+      case opcode::listen:
+      case opcode::shutdown:
+      case opcode::pipe: return true;
+      default: return false;
+    }
+  }
+  // Reads and writes at an offset are for files, which are always "ready"; on the stream position they may wait.
+  static bool waits(const request& work) noexcept {
+    if (describe(work.code).waits_for == readiness::none) return false;
+    const bool positioned = work.code == opcode::read || work.code == opcode::write;
+    return !positioned || work.offset == static_cast<std::uint64_t>(-1);
+  }
+  // What the caches hold needs no worker: asked without waiting, it costs less than a hop to another thread.
+  static std::int32_t try_cached(const request& work) noexcept {
+    if (work.code != opcode::read && work.code != opcode::openat && work.code != opcode::openat2) return -EAGAIN;
+    const std::int32_t value = attempt(work);
+    return value == -EOPNOTSUPP ? -EAGAIN : value;
+  }
+  int milliseconds_until(steady_time deadline) noexcept {
+    if (deadline == steady_time::max()) return -1;
+    const std::int64_t left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now()).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
+  }
+  void finish(const request& work, std::int32_t value) {
+    finished_.push_back({.user_data = work.user_data, .value = value, .flags = 0});
+  }
+
+  const bool in_place_;
+  const bell bell_;
+  poller poller_;
+  job_board workers_;
+  std::vector<completion> finished_;
+};
+
+}  // namespace
+
+std::unique_ptr<engine> make_threads_engine(const engine_options&) { return std::make_unique<threads_engine>(false); }
+std::unique_ptr<engine> make_sync_engine(const engine_options&) { return std::make_unique<threads_engine>(true); }
+
+}  // namespace asyncfs::detail

@@ -1,0 +1,284 @@
+// The engine over io_uring(7): operations write their requests straight into the submission ring.
+//
+// Invariants: one thread submits and reaps (SINGLE_ISSUER); the ring is made disabled and enabled by the thread that
+// adopts it. Slots between next_slot_ and last_slot_ are free; those before next_slot_ since the last publication are
+// filled but not yet visible to the kernel. A cancel's own completion and the bell's are swallowed here.
+
+#include <liburing.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "engine/bell.hpp"
+#include "engine/factories.hpp"
+#include "engine/job_board.hpp"
+#include "engine/kernel.hpp"
+#include "engine/perform.hpp"
+
+namespace asyncfs::detail {
+
+namespace {
+
+constexpr std::uint64_t cancel_tag = 1;  // no operation's address: they are aligned
+constexpr std::uint64_t bell_tag = 2;
+constexpr unsigned completions_per_entry = 8;
+constexpr unsigned fewest_entries = 8;
+
+// Without these no useful loop can be built on the ring; anything else falls back one opcode at a time.
+constexpr opcode essential[] = {opcode::nop,    opcode::readv,  opcode::read,         opcode::write, opcode::openat2,
+                                opcode::close,  opcode::accept, opcode::async_cancel, opcode::send,  opcode::recv,
+                                opcode::connect};
+constexpr unsigned essential_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
+
+int register_ring(int fd, unsigned what, void* argument, unsigned count) {
+  const auto value = ::syscall(SYS_io_uring_register, fd, what, argument, count);
+  return value < 0 ? -errno : static_cast<int>(value);
+}
+
+// Sets the ring up with the newest flags the kernel takes, and with fewer entries while memory is refused.
+int set_up(io_uring& ring, unsigned entries, bool& disabled) {
+  constexpr unsigned base = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+  constexpr unsigned attempts[] = {
+      base | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+          IORING_SETUP_TASKRUN_FLAG,                                                                       // 6.1
+      base | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+          IORING_SETUP_TASKRUN_FLAG,                                                                       // 6.0
+      base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,              // 5.19
+      base,
+  };
+  int error = -EINVAL;
+  for (const unsigned flags : attempts) {
+    for (unsigned n = entries; n >= fewest_entries; n /= 2) {
+      io_uring_params parameters{};
+      parameters.flags = flags;
+      parameters.cq_entries = n * completions_per_entry;
+      error = io_uring_queue_init_params(n, &ring, &parameters);
+      disabled = (flags & IORING_SETUP_R_DISABLED) != 0;
+      if (error == 0) return 0;
+      if (error != -ENOMEM) break;
+    }
+    if (error != -EINVAL) break;
+  }
+  return error;
+}
+
+class uring_engine final : public engine {
+ public:
+  uring_engine(const io_uring& ring, bool disabled)
+      : ring_(ring), disabled_(disabled), bell_(0), workers_(*this), slots_(reinterpret_cast<request*>(ring_.sq.sqes)) {
+    for (unsigned i = 0; i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
+    open_window();
+  }
+  // Closing the ring ends what only the ring itself had started: the bell.
+  ~uring_engine() override { io_uring_queue_exit(&ring_); }
+
+  // Asks the kernel what it supports, and decides where each opcode runs. Fails when too much is missing.
+  result<void> choose_routes(const engine_options& options) {
+    std::vector<std::byte> memory(sizeof(io_uring_probe) + 256 * sizeof(io_uring_probe_op));
+    auto* probe = reinterpret_cast<io_uring_probe*>(memory.data());
+    if (const int error = register_ring(ring_.ring_fd, IORING_REGISTER_PROBE, probe, 256); error < 0) return failure(-error);
+    std::array<bool, 256> supported{};
+    for (unsigned i = 0; i < probe->ops_len; ++i)
+      supported[probe->ops[i].op] = (probe->ops[i].flags & kernel::probe_supported) != 0;
+    if ((ring_.features & essential_features) != essential_features) return failure(EOPNOTSUPP);
+    for (const opcode code : essential)
+      if (!supported[static_cast<std::uint8_t>(code)]) return failure(EOPNOTSUPP);
+
+    const auto settle = [&](const opcode_info& row, runs wish) {
+      const bool in_kernel = row.since != kernel_version{} && supported[static_cast<std::uint8_t>(row.kernel)];
+      const runs where = wish == runs::in_ring && !in_kernel ? runs::on_worker : wish;
+      routes_[static_cast<std::uint8_t>(row.code)] = where;
+      direct_[static_cast<std::uint8_t>(row.code)] = where == runs::in_ring && row.kernel == row.code;
+    };
+    // What needs a worker takes the kernel's where it can: submitting those is batched, handing over to ours is not.
+    for (const opcode_info& row : opcode_table) settle(row, row.where == runs::on_worker ? runs::in_ring : row.where);
+    for (std::size_t i = 0; i < options.routes; ++i) settle(describe(options.route[i].first), options.route[i].second);
+    return {};
+  }
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "uring"; }
+  [[nodiscard]] runs where(opcode code) const noexcept override { return routes_[static_cast<std::uint8_t>(code)]; }
+
+  void adopt_thread() override {
+    if (disabled_) {
+      if (const int error = register_ring(ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0)
+        throw std::system_error(-error, std::system_category(), "cannot enable the ring on this thread");
+    }
+    io_uring_register_ring_fd(&ring_);  // since 5.18; saves a descriptor lookup per call, and failing costs only that
+  }
+
+  [[nodiscard]] bool submit(const request& work) override {
+    switch (where(work.code)) {
+      case runs::in_ring: {
+        request* free = slot();
+        if (free == nullptr) return false;
+        *free = work;
+        free->code = describe(work.code).kernel;
+        return true;
+      }
+      case runs::on_worker: workers_.submit(work); break;
+      case runs::in_place: finished_.push_back({.user_data = work.user_data, .value = perform(work), .flags = 0}); break;
+    }
+    ++count_.submitted;
+    return true;
+  }
+
+  void cancel(std::uint64_t user_data) noexcept override {
+    if (workers_.cancel(user_data)) return;
+    unsent_cancels_.push_back(user_data);
+    if (!send_cancels()) enter({});
+  }
+
+  [[nodiscard]] std::size_t reap(std::span<completion> batch) noexcept override {
+    std::size_t count = 0;
+    if (!finished_.empty()) count = take_finished(batch);
+    if (workers_.has_finished()) count += workers_.reap(batch.subspan(count));
+    unsigned head = *ring_.cq.khead;
+    const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
+    const unsigned mask = *ring_.cq.kring_mask;
+    while (head != tail && count < batch.size()) {
+      const io_uring_cqe& event = ring_.cq.cqes[head++ & mask];
+      if (event.user_data > bell_tag) [[likely]] {
+        batch[count++] = {.user_data = event.user_data, .value = event.res, .flags = event.flags};
+      } else if (event.user_data == bell_tag) {
+        bell_armed_ = false;
+      }
+    }
+    __atomic_store_n(ring_.cq.khead, head, __ATOMIC_RELEASE);
+    return count;
+  }
+
+  [[nodiscard]] bool has_finished_work() const noexcept override {
+    return !finished_.empty() || workers_.has_finished() ||
+           *ring_.cq.khead != __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
+  }
+
+  void enter(const wait& how) noexcept override {
+    send_cancels();
+    const bool sleep = how.until_completion && arm_bell() && fall_asleep();
+    const unsigned to_submit = publish();
+    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+    const bool kernel_has_news = (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+    if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) ++count_.overflows;
+    if (to_submit != 0 || sleep || kernel_has_news) call(to_submit, sleep, how.deadline);
+    if (sleep) awake();
+  }
+
+ protected:
+  [[nodiscard]] bool refill() noexcept override {
+    if (open_window()) return true;
+    enter({});
+    return open_window();
+  }
+  void ring_bell() noexcept override { bell_.ring(); }
+
+ private:
+  // ---- the submission ring: tail_ counts slots handed out up to first_slot_, and what lies between first_slot_ and
+  // next_slot_ has been filled since.
+
+  void account_filled() noexcept {
+    tail_ += static_cast<unsigned>(next_slot_ - first_slot_);
+    first_slot_ = next_slot_;
+  }
+  // Offers the longest run of free slots that does not wrap. False: every slot is waiting to be submitted.
+  bool open_window() noexcept {
+    account_filled();
+    const unsigned entries = ring_.sq.ring_entries;
+    const unsigned used = tail_ - __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE);
+    const unsigned index = tail_ & (entries - 1);
+    first_slot_ = next_slot_ = slots_ + index;
+    last_slot_ = next_slot_ + std::min(entries - used, entries - index);
+    return next_slot_ != last_slot_;
+  }
+  // Shows the kernel what was filled; returns how much it has not taken yet.
+  unsigned publish() noexcept {
+    account_filled();
+    __atomic_store_n(ring_.sq.ktail, tail_, __ATOMIC_RELEASE);
+    return tail_ - __atomic_load_n(ring_.sq.khead, __ATOMIC_RELAXED);
+  }
+
+  // io_uring_enter(2). EAGAIN and EBUSY mean that the kernel lacks memory or completion room: what it did not take
+  // stays published and goes with the next call, after completions have been reaped. ETIME and EINTR are wake-ups.
+  void call(unsigned to_submit, bool sleep, steady_time deadline) noexcept {
+    __kernel_timespec timeout{};
+    io_uring_getevents_arg argument{};
+    if (sleep && deadline != steady_time::max()) {
+      const auto left = std::max(deadline - now(), steady_time::duration::zero());
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+      timeout = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(left - seconds).count()};
+      argument.ts = request::pointer(&timeout);
+    }
+    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if (ring_.enter_ring_fd != ring_.ring_fd) flags |= IORING_ENTER_REGISTERED_RING;
+    ++count_.enters;
+    const auto taken = ::syscall(SYS_io_uring_enter, ring_.enter_ring_fd, to_submit, sleep ? 1u : 0u, flags, &argument, sizeof argument);
+    if (taken > 0) count_.submitted += static_cast<std::uint64_t>(taken);
+  }
+
+  // ---- what the engine itself asks of the ring
+
+  request* own_slot() noexcept { return next_slot_ != last_slot_ || open_window() ? next_slot_++ : nullptr; }
+
+  // False: no room; `enter` tries again.
+  bool send_cancels() noexcept {
+    while (!unsent_cancels_.empty()) {
+      request* free = own_slot();
+      if (free == nullptr) return false;
+      *free = request{};
+      free->code = opcode::async_cancel;
+      free->address = unsent_cancels_.back();
+      free->user_data = cancel_tag;
+      unsent_cancels_.pop_back();
+    }
+    return true;
+  }
+  // A read that completes when another thread rings. False: no room for it, so sleeping would not be safe.
+  bool arm_bell() noexcept {
+    if (bell_armed_) return true;
+    request* free = own_slot();
+    if (free == nullptr) return false;
+    *free = request{};
+    free->code = opcode::read;
+    free->fd = bell_.fd();
+    free->address = request::pointer(&rung_);
+    free->length = sizeof rung_;
+    free->user_data = bell_tag;
+    bell_armed_ = true;
+    return true;
+  }
+
+  std::size_t take_finished(std::span<completion> batch) noexcept {
+    const std::size_t count = std::min(batch.size(), finished_.size());
+    std::copy_n(finished_.begin(), count, batch.begin());
+    finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+    return count;
+  }
+
+  io_uring ring_;
+  const bool disabled_;
+  const bell bell_;
+  std::uint64_t rung_ = 0;
+  bool bell_armed_ = false;
+  job_board workers_;
+  std::array<runs, 256> routes_{};
+  request* const slots_;
+  request* first_slot_ = nullptr;
+  unsigned tail_ = 0;
+  std::vector<std::uint64_t> unsent_cancels_;
+  std::vector<completion> finished_;
+};
+
+}  // namespace
+
+result<std::unique_ptr<engine>> make_uring_engine(const engine_options& options) {
+  io_uring ring{};
+  bool disabled = false;
+  if (const int error = set_up(ring, options.entries, disabled); error < 0) return failure(-error);
+  auto made = std::make_unique<uring_engine>(ring, disabled);
+  if (const auto chosen = made->choose_routes(options); !chosen) return failure(chosen.error());
+  return made;
+}
+
+}  // namespace asyncfs::detail

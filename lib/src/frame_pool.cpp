@@ -1,0 +1,31 @@
+#include <asyncfs/frame_pool.hpp>
+
+namespace asyncfs::detail {
+
+// Gives a thread's blocks back when it ends. Made on the thread's first miss.
+struct frame_pool::thread_cleaner {
+  ~thread_cleaner() {
+    for (std::size_t c = 0; c < classes; ++c) {
+      list& free = lists_[c];
+      while (block* kept = free.head) {
+        free.head = kept->next;
+        ::operator delete(kept, (c + 1) * granule);
+      }
+      free.kept = most_kept;  // what other destructors of this thread still free goes to the heap
+    }
+  }
+};
+
+void* frame_pool::allocate_slowly(std::size_t bytes) {
+  thread_local thread_cleaner cleaner;
+  static_cast<void>(&cleaner);
+  const std::size_t c = (bytes - 1) / granule;
+  return ::operator new(c < classes ? (c + 1) * granule : bytes);
+}
+
+void frame_pool::release_slowly(void* memory, std::size_t bytes) noexcept {
+  const std::size_t c = (bytes - 1) / granule;
+  ::operator delete(memory, c < classes ? (c + 1) * granule : bytes);
+}
+
+}  // namespace asyncfs::detail

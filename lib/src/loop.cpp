@@ -1,0 +1,274 @@
+#include <asyncfs/loop.hpp>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace asyncfs {
+
+namespace {
+
+thread_local loop* running_loop = nullptr;
+
+// A function on its way to a loop.
+struct posted_function final : detail::letter {
+  std::move_only_function<void()> fn;
+};
+
+constexpr unsigned ready_a_turn = 1024;
+constexpr unsigned timers_a_turn = 256;
+constexpr int inline_steps = 64;
+constexpr std::uint32_t heap_arity = 4;
+
+}  // namespace
+
+// ---- pending -------------------------------------------------------------------------------------------------------
+
+void detail::pending::arrive(const completion& event) {
+  if ((event.flags & completion::notification) == 0) outcome_ = event;
+  if (event.last()) {
+    state_ = state::ready;
+    loop_->make_ready(*this);
+  }
+}
+
+void detail::pending::destroyed_in_flight() const noexcept {
+  std::fprintf(stderr,
+               "asyncfs: a coroutine frame or callback was destroyed while its operation '%.*s' had not ended; "
+               "await it, or cancel its scope and let the loop drain first\n",
+               static_cast<int>(describe(code_).name.size()), describe(code_).name.data());
+  std::abort();
+}
+
+// ---- cancel_scope --------------------------------------------------------------------------------------------------
+
+cancel_scope::cancel_scope(cancel_scope* parent) noexcept {
+  if (parent != nullptr) parent->adopt(*this);
+}
+
+cancel_scope::~cancel_scope() { leave(); }
+
+void cancel_scope::adopt(cancel_scope& child) noexcept {
+  children_.push_back(child);
+  if (requested_) child.cancel();
+}
+
+void cancel_scope::cancel() noexcept {
+  if (requested_) return;
+  requested_ = true;
+  operations_.for_each([](detail::pending& op) { op.loop_->cancel(op); });
+  children_.for_each([](cancel_scope& child) { child.cancel(); });
+}
+
+// ---- loop ----------------------------------------------------------------------------------------------------------
+
+loop::loop(const loop_options& options)
+    : in_flight_limit_(options.in_flight_limit), batch_(options.completions_a_turn), posts_a_turn_(options.posts_a_turn) {
+  auto chosen = make_engine(options.engine);
+  if (!chosen) throw std::system_error(chosen.error(), "cannot set up the engine: " + explain_uring_refusal(chosen.error()));
+  engine_ = std::move(chosen->engine);
+  engine_reason_ = std::move(chosen->reason);
+}
+
+loop::loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options)
+    : engine_(std::move(engine)),
+      engine_reason_("given by the caller"),
+      in_flight_limit_(options.in_flight_limit),
+      batch_(options.completions_a_turn),
+      posts_a_turn_(options.posts_a_turn) {}
+
+loop::~loop() {
+  if (in_flight_ != 0 || tasks_ != 0) {
+    std::fprintf(stderr, "asyncfs: a loop was destroyed with %zu operations in flight and %zu tasks; call drain() first\n",
+                 in_flight_, tasks_);
+    std::abort();
+  }
+  while (detail::letter* mail = engine_->take_post()) delete static_cast<posted_function*>(mail);
+}
+
+loop* loop::current() noexcept { return running_loop; }
+
+void loop::post(std::move_only_function<void()> fn) {
+  auto* mail = new posted_function;
+  mail->fn = std::move(fn);
+  engine_->post(*mail);
+}
+
+void loop::run_until(const std::function<bool()>& done) {
+  if (!std::exchange(adopted_, true)) engine_->adopt_thread();
+  struct mark_running {
+    loop* outer;
+    ~mark_running() { running_loop = outer; }
+  } const restore{std::exchange(running_loop, this)};
+  while (!done()) turn(done);
+}
+
+void loop::drain() {
+  root_.cancel();
+  run_until([this] { return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty(); });
+  root_.requested_ = false;
+}
+
+void loop::turn(const std::function<bool()>& done) {
+  take_in_completions();
+  take_in_posts();
+  run_ready();
+  if (!timers_.empty()) fire_timers();
+  if (!backlog_.empty()) start_backlog();
+  const bool idle = ready_.empty() && !engine_->has_finished_work() && !engine_->has_posts() && !done();
+  engine_->enter({.until_completion = idle, .deadline = timers_.empty() ? steady_time::max() : timers_.front().when});
+}
+
+void loop::take_in_completions() {
+  const std::size_t count = engine_->reap(batch_);
+  for (const completion& event : std::span(batch_).first(count)) {
+    auto& op = *reinterpret_cast<detail::pending*>(static_cast<std::uintptr_t>(event.user_data));
+    if (event.last()) {
+      --in_flight_;
+      bounded_in_flight_ -= op.bounded_;
+      static_cast<detail::scope_hook&>(op).unlink();
+    }
+    op.arrive(event);
+  }
+}
+
+void loop::take_in_posts() {
+  for (unsigned i = 0; i < posts_a_turn_; ++i) {
+    detail::letter* mail = engine_->take_post();
+    if (mail == nullptr) return;
+    const std::unique_ptr<posted_function> posted(static_cast<posted_function*>(mail));
+    posted->fn();
+  }
+}
+
+// Only what was ready when the phase began: continuations that make others ready cannot keep I/O waiting.
+void loop::run_ready() {
+  detail::queue<detail::ready_node>& queue = ready_;
+  for (unsigned i = 0; i < ready_a_turn; ++i) {
+    detail::ready_node* node = queue.pop();
+    if (node == nullptr) return;
+    inline_budget_ = inline_steps;
+    node->run();
+  }
+}
+
+void loop::start_slowly(detail::pending& op, cancel_scope& scope) {
+  enlist(op, scope);
+  op.bounded_ = describe(op.code_).ends_by_itself;
+  if (scope.requested_) return end(op, -ECANCELED);
+  if ((!op.bounded_ || bounded_in_flight_ < in_flight_limit_) && backlog_.empty() && hand_over(op)) return;
+  op.state_ = detail::pending::state::waiting_for_room;
+  backlog_.push_back(op);
+}
+
+bool loop::hand_over(detail::pending& op) {
+  if (engine_->direct(op.code_)) {
+    request* slot = engine_->slot();
+    if (slot == nullptr) return false;
+    *slot = request{};
+    op.prepare(*slot);
+    slot->code = op.code_;
+    slot->user_data = request::pointer(&op);
+  } else {
+    request work;
+    op.prepare(work);
+    work.code = op.code_;
+    work.user_data = request::pointer(&op);
+    if (!engine_->submit(work)) return false;
+  }
+  op.state_ = detail::pending::state::in_flight;
+  ++in_flight_;
+  bounded_in_flight_ += op.bounded_;
+  return true;
+}
+
+void loop::start_backlog() {
+  while (detail::pending* op = backlog_.front()) {
+    if (op->bounded_ && bounded_in_flight_ >= in_flight_limit_) return;
+    static_cast<detail::backlog_hook&>(*op).unlink();
+    if (hand_over(*op)) continue;
+    backlog_.push_front(*op);
+    return;
+  }
+}
+
+// Ends an operation that no engine holds.
+void loop::end(detail::pending& op, std::int32_t value) noexcept {
+  static_cast<detail::scope_hook&>(op).unlink();
+  op.outcome_ = {.user_data = request::pointer(&op), .value = value, .flags = 0};
+  op.arrive(op.outcome_);
+}
+
+void loop::cancel(detail::pending& op) noexcept {
+  switch (op.state_) {
+    case detail::pending::state::waiting_for_room:
+      static_cast<detail::backlog_hook&>(op).unlink();
+      return end(op, -ECANCELED);
+    case detail::pending::state::in_timer:
+      remove_timer(op.timer_index_);
+      return end(op, -ECANCELED);
+    case detail::pending::state::in_flight:
+      return engine_->cancel(request::pointer(&op));
+    case detail::pending::state::idle:
+    case detail::pending::state::ready:
+    case detail::pending::state::ended:
+      return;  // its outcome stands
+  }
+}
+
+// ---- timers: a 4-ary heap whose entries know their place, so that cancelling finds them ----------------------------
+
+void loop::start_timer(detail::pending& op, cancel_scope& scope, steady_time when) {
+  enlist(op, scope);
+  if (scope.requested_) return end(op, -ECANCELED);
+  op.state_ = detail::pending::state::in_timer;
+  timers_.emplace_back();
+  sift(static_cast<std::uint32_t>(timers_.size() - 1), {when, &op});
+}
+
+void loop::place_timer(std::uint32_t index, const timer_entry& entry) noexcept {
+  timers_[index] = entry;
+  entry.op->timer_index_ = index;
+}
+
+// Puts the entry into the hole at `index`, moving others so that no child is earlier than its parent.
+void loop::sift(std::uint32_t index, const timer_entry& entry) noexcept {
+  while (index > 0) {
+    const std::uint32_t parent = (index - 1) / heap_arity;
+    if (timers_[parent].when <= entry.when) break;
+    place_timer(index, timers_[parent]);
+    index = parent;
+  }
+  for (;;) {
+    const auto size = static_cast<std::uint32_t>(timers_.size());
+    std::uint32_t earliest = index;
+    steady_time when = entry.when;
+    for (std::uint32_t child = index * heap_arity + 1; child < size && child <= (index + 1) * heap_arity; ++child) {
+      if (timers_[child].when >= when) continue;
+      earliest = child;
+      when = timers_[child].when;
+    }
+    if (earliest == index) break;
+    place_timer(index, timers_[earliest]);
+    index = earliest;
+  }
+  place_timer(index, entry);
+}
+
+void loop::remove_timer(std::uint32_t index) noexcept {
+  const timer_entry last = timers_.back();
+  timers_.pop_back();
+  if (index < timers_.size()) sift(index, last);
+}
+
+void loop::fire_timers() {
+  const steady_time now = engine_->now();
+  for (unsigned i = 0; i < timers_a_turn && !timers_.empty() && timers_.front().when <= now; ++i) {
+    detail::pending& op = *timers_.front().op;
+    remove_timer(0);
+    end(op, 0);
+  }
+}
+
+}  // namespace asyncfs
