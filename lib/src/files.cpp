@@ -64,11 +64,12 @@ task<std::string> read_file(const directory& at, const char* name, std::size_t l
   const file_status status = co_await source.status();
   std::string content;
   std::size_t used = 0;
+  const std::size_t most = std::min(limit, content.max_size() - 1) + 1;
   // One byte more than the size: the end shows in the same read.
-  content.resize(std::min<std::size_t>(std::max<std::size_t>(status.size + 1, 512), limit + 1));
+  content.resize(std::min<std::size_t>(std::max<std::size_t>(status.size + 1, 512), most));
   for (;;) {
     if (used > limit) fail(failure(EFBIG).error(), "read");
-    if (used == content.size()) content.resize(std::min(std::max(content.size() * 2, read_piece), limit + 1));
+    if (used == content.size()) content.resize(std::min(std::max(content.size() * 2, read_piece), most));
     const std::span<std::byte> rest(reinterpret_cast<std::byte*>(content.data()) + used, content.size() - used);
     const std::size_t got = co_await source.read_at(rest, used);
     if (got == 0) break;
@@ -108,11 +109,11 @@ task<copy_outcome> copy_file(const file& from, const file& to, copy_options opti
     const auto hole = co_await as_result(from.next_hole(*data));
     if (!hole || *hole <= position) break;  // a file that changes under us must not keep us here
     const std::uint64_t end = co_await copy_span(from, to, *data, *hole, in_kernel);
-    position = *hole;
+    position = end;
     if (end < *hole) break;  // the source has shrunk
   }
-  if (position < status.size || !has_holes) position = co_await copy_span(from, to, position, no_end, in_kernel);
-  else co_await to.truncate(position);
+  position = co_await copy_span(from, to, position, no_end, in_kernel);  // also what it has grown by
+  if (has_holes) co_await to.truncate(position);
   co_return copy_outcome{.bytes = position, .reflinked = false};
 }
 

@@ -2,8 +2,16 @@
 
 namespace asyncfs::detail {
 
-// Gives a thread's blocks back when it ends. Made on the thread's first miss.
+// Opens a thread's lists, and gives their blocks back when it ends. Made on the thread's first miss, allocating or
+// releasing: some threads only ever free what others allocated.
 struct frame_pool::thread_cleaner {
+  thread_cleaner() {
+    for (list& free : lists_) free.room = most_kept;
+  }
+  static void make_once() {
+    thread_local thread_cleaner cleaner;
+    static_cast<void>(&cleaner);
+  }
   ~thread_cleaner() {
     for (std::size_t c = 0; c < classes; ++c) {
       list& free = lists_[c];
@@ -11,19 +19,19 @@ struct frame_pool::thread_cleaner {
         free.head = kept->next;
         ::operator delete(kept, (c + 1) * granule);
       }
-      free.kept = most_kept;  // what other destructors of this thread still free goes to the heap
+      free.room = 0;  // what other destructors of this thread still free goes to the heap
     }
   }
 };
 
 void* frame_pool::allocate_slowly(std::size_t bytes) {
-  thread_local thread_cleaner cleaner;
-  static_cast<void>(&cleaner);
+  thread_cleaner::make_once();
   const std::size_t c = (bytes - 1) / granule;
   return ::operator new(c < classes ? (c + 1) * granule : bytes);
 }
 
 void frame_pool::release_slowly(void* memory, std::size_t bytes) noexcept {
+  thread_cleaner::make_once();
   const std::size_t c = (bytes - 1) / granule;
   ::operator delete(memory, c < classes ? (c + 1) * granule : bytes);
 }

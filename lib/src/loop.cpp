@@ -26,7 +26,10 @@ constexpr std::uint32_t heap_arity = 4;
 // ---- pending -------------------------------------------------------------------------------------------------------
 
 void detail::pending::arrive(const completion& event) {
-  if ((event.flags & completion::notification) == 0) outcome_ = event;
+  if ((event.flags & completion::notification) == 0) {
+    value_ = event.value;
+    completion_flags_ = event.flags;
+  }
   if (event.last()) {
     state_ = state::ready;
     loop_->make_ready(*this);
@@ -43,14 +46,28 @@ void detail::pending::destroyed_in_flight() const noexcept {
 
 // ---- cancel_scope --------------------------------------------------------------------------------------------------
 
-cancel_scope::cancel_scope(cancel_scope* parent) noexcept {
+cancel_scope::cancel_scope(cancel_scope* parent) noexcept : scope_hook() {
   if (parent != nullptr) parent->adopt(*this);
 }
 
 cancel_scope::~cancel_scope() { leave(); }
 
+void cancel_scope::leave() noexcept {
+  cancel_scope* const parent = std::exchange(parent_, nullptr);
+  if (linked()) unlink();
+  while (cancel_scope* child = children_.pop_front()) {
+    child->parent_ = nullptr;
+    if (parent != nullptr) parent->adopt(*child);
+  }
+  while (detail::pending* op = operations_.front()) {
+    if (parent == nullptr) op->destroyed_in_flight();
+    op->loop_->move_to(*parent, *op);
+  }
+}
+
 void cancel_scope::adopt(cancel_scope& child) noexcept {
   children_.push_back(child);
+  child.parent_ = this;
   if (requested_) child.cancel();
 }
 
@@ -79,9 +96,10 @@ loop::loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options)
       posts_a_turn_(options.posts_a_turn) {}
 
 loop::~loop() {
-  if (in_flight_ != 0 || tasks_ != 0) {
-    std::fprintf(stderr, "asyncfs: a loop was destroyed with %zu operations in flight and %zu tasks; call drain() first\n",
-                 in_flight_, tasks_);
+  const bool others = !backlog_.empty() || !timers_.empty() || !ready_.empty();
+  if (in_flight_ != 0 || tasks_ != 0 || others) {
+    std::fprintf(stderr, "asyncfs: a loop was destroyed with %zu operations in flight, %zu tasks%s; call drain() first\n",
+                 in_flight_, tasks_, others ? ", and others that wait for their turn" : "");
     std::abort();
   }
   while (detail::letter* mail = engine_->take_post()) delete static_cast<posted_function*>(mail);
@@ -106,7 +124,7 @@ void loop::run_until(const std::function<bool()>& done) {
 
 void loop::drain() {
   root_.cancel();
-  run_until([this] { return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty(); });
+  run_until([this] { return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty() && !engine_->has_posts(); });
   root_.requested_ = false;
 }
 
@@ -122,6 +140,8 @@ void loop::turn(const std::function<bool()>& done) {
 
 void loop::take_in_completions() {
   const std::size_t count = engine_->reap(batch_);
+  flow_.in_flight += in_flight_;
+  flow_.completed += count;
   for (const completion& event : std::span(batch_).first(count)) {
     auto& op = *reinterpret_cast<detail::pending*>(static_cast<std::uintptr_t>(event.user_data));
     if (event.last()) {
@@ -144,18 +164,19 @@ void loop::take_in_posts() {
 
 // Only what was ready when the phase began: continuations that make others ready cannot keep I/O waiting.
 void loop::run_ready() {
-  detail::queue<detail::ready_node>& queue = ready_;
+  const detail::ready_node* const last = ready_.back();
   for (unsigned i = 0; i < ready_a_turn; ++i) {
-    detail::ready_node* node = queue.pop();
+    detail::ready_node* node = ready_.pop();
     if (node == nullptr) return;
+    const bool ends_phase = node == last;
     inline_budget_ = inline_steps;
     node->run();
+    if (ends_phase) return;
   }
 }
 
 void loop::start_slowly(detail::pending& op, cancel_scope& scope) {
   enlist(op, scope);
-  op.bounded_ = describe(op.code_).ends_by_itself;
   if (scope.requested_) return end(op, -ECANCELED);
   if ((!op.bounded_ || bounded_in_flight_ < in_flight_limit_) && backlog_.empty() && hand_over(op)) return;
   op.state_ = detail::pending::state::waiting_for_room;
@@ -196,8 +217,14 @@ void loop::start_backlog() {
 // Ends an operation that no engine holds.
 void loop::end(detail::pending& op, std::int32_t value) noexcept {
   static_cast<detail::scope_hook&>(op).unlink();
-  op.outcome_ = {.user_data = request::pointer(&op), .value = value, .flags = 0};
-  op.arrive(op.outcome_);
+  op.arrive({.user_data = request::pointer(&op), .value = value, .flags = 0});
+}
+
+void loop::move_to(cancel_scope& scope, detail::pending& op) noexcept {
+  if (op.scope_ == &scope) return;
+  static_cast<detail::scope_hook&>(op).unlink();
+  enlist(op, scope);
+  if (scope.requested_) cancel(op);
 }
 
 void loop::cancel(detail::pending& op) noexcept {
@@ -220,10 +247,10 @@ void loop::cancel(detail::pending& op) noexcept {
 // ---- timers: a 4-ary heap whose entries know their place, so that cancelling finds them ----------------------------
 
 void loop::start_timer(detail::pending& op, cancel_scope& scope, steady_time when) {
+  if (!scope.requested_) timers_.emplace_back();
   enlist(op, scope);
   if (scope.requested_) return end(op, -ECANCELED);
   op.state_ = detail::pending::state::in_timer;
-  timers_.emplace_back();
   sift(static_cast<std::uint32_t>(timers_.size() - 1), {when, &op});
 }
 

@@ -127,7 +127,7 @@ void listener::prepare(request& slot) {
 }
 
 void listener::arm(loop& home, cancel_scope& scope) {
-  if (armed_) return;
+  if (armed_) return home.move_to(scope, *this);
   armed_ = true;
   home.start_slowly(*this, scope);
 }
@@ -135,8 +135,8 @@ void listener::arm(loop& home, cancel_scope& scope) {
 // Phase 1: keeps what came, and makes whoever waits ready. No user code runs here.
 void listener::arrive(const completion& event) {
   if (event.value >= 0) {
-    if (taken_ == queued_.size()) {
-      queued_.clear();
+    if (taken_ == queued_.size() || taken_ >= most_queued) {
+      queued_.erase(queued_.begin(), queued_.begin() + static_cast<std::ptrdiff_t>(taken_));
       taken_ = 0;
     }
     queued_.push_back(event.value);
@@ -146,7 +146,7 @@ void listener::arrive(const completion& event) {
     }
   } else if (event.value == -EINVAL && !one_shot_) {
     one_shot_ = true;  // a kernel older than 5.19: asked again without the multishot bit
-  } else if (!(event.value == -ECANCELED && pausing_)) {
+  } else if (event.value != -ECANCELED || (waiter_ && !pausing_)) {  // a cancel concerns only who waits
     error_ = -event.value;
   }
   if (event.last()) {
@@ -157,6 +157,7 @@ void listener::arrive(const completion& event) {
     woken_ = true;
     home().make_ready(*this);
   }
+  if (stopping_ != nullptr && at_rest()) home().make_ready(*std::exchange(stopping_, nullptr));
 }
 
 void listener::run() {
@@ -167,7 +168,9 @@ void listener::run() {
     if (!armed_) arm(home(), origin());
     return;
   }
-  std::exchange(waiter_, nullptr).resume();
+  const std::coroutine_handle<> waiter = std::exchange(waiter_, nullptr);
+  if (stopping_ != nullptr && at_rest()) home().make_ready(*std::exchange(stopping_, nullptr));
+  waiter.resume();  // may destroy this
 }
 
 std::optional<socket> listener::next_awaiter::await_resume() {
@@ -180,19 +183,11 @@ std::optional<socket> listener::next_awaiter::await_resume() {
 
 task<void> listener::stop() {
   stopped_ = true;
-  if (!armed_) co_return;
-  home().cancel(*this);
-  while (armed_) {
-    // Its own completion wakes this task, since nobody else may be waiting in next().
-    struct until_ended {
-      listener& from;
-      [[nodiscard]] bool await_ready() const noexcept { return !from.armed_; }
-      void await_suspend(std::coroutine_handle<> waiter) const noexcept { from.waiter_ = waiter; }
-      void await_resume() const noexcept {}
-    };
-    const until_ended ended{*this};
-    co_await ended;
-  }
+  if (armed_) home().cancel(*this);
+  stopper ended;
+  ended.from = this;
+  if (!at_rest()) stopping_ = &ended;
+  co_await ended;
 }
 
 task<std::unique_ptr<listener>> listen(endpoint address, int backlog) {

@@ -4,10 +4,12 @@
 #include <asyncfs/buffer.hpp>
 #include <asyncfs/directory.hpp>
 #include <asyncfs/engine.hpp>
+#include <asyncfs/event_count.hpp>
 #include <asyncfs/file.hpp>
 #include <asyncfs/files.hpp>
 #include <asyncfs/future.hpp>
 #include <asyncfs/loop.hpp>
+#include <asyncfs/nop.hpp>
 #include <asyncfs/offload.hpp>
 #include <asyncfs/opcode.hpp>
 #include <asyncfs/operation.hpp>
@@ -16,4 +18,5 @@
 #include <asyncfs/socket.hpp>
 #include <asyncfs/task.hpp>
 #include <asyncfs/timer.hpp>
+#include <asyncfs/walk.hpp>
 #include <asyncfs/when.hpp>

@@ -128,6 +128,16 @@ class directory {
   auto set_times(const char* name, file_time accessed, file_time modified) const noexcept {    // utimensat(2), of a link itself
     return operation(detail::times_kind<opcode::utimensat>{fd(), name, {detail::to_timespec(accessed), detail::to_timespec(modified)}, AT_SYMLINK_NOFOLLOW});
   }
+  // The same of the directory itself: fchmod(2), fchown(2), futimens(3).
+  auto set_mode_of_self(std::uint32_t mode) const noexcept {
+    return detail::plain<opcode::fchmod, void>({.fd = fd(), .length = mode});
+  }
+  auto set_owner_of_self(std::uint32_t user, std::uint32_t group) const noexcept {
+    return detail::plain<opcode::fchownat, void>({.fd = fd(), .offset = user, .address = request::pointer(""), .length = group, .options = AT_EMPTY_PATH});
+  }
+  auto set_times_of_self(file_time accessed, file_time modified) const noexcept {
+    return operation(detail::times_kind<opcode::utimensat>{fd(), nullptr, {detail::to_timespec(accessed), detail::to_timespec(modified)}, 0});
+  }
   auto get_attribute(const char* path, const char* name, std::span<std::byte> value) const noexcept {  // getxattr(2): from the current directory
     return detail::plain<opcode::getxattr, std::size_t>({.offset = request::pointer(value.data()), .address = request::pointer(name), .length = static_cast<std::uint32_t>(value.size()), .extra = request::pointer(path)});
   }
@@ -136,9 +146,14 @@ class directory {
     return detail::plain<opcode::getdents, std::size_t>({.fd = fd(), .address = request::pointer(buffer.data()), .length = static_cast<std::uint32_t>(buffer.size())});
   }
   // Opens `name` (unless list.directory is open already) and reads entries until the buffer is nearly full or the
-  // directory ends: a whole directory in one hop. `list` must live until completion; its `directory` is the caller's.
-  auto list(const char* name, list_arguments& list, bool follow = false) const noexcept {
-    return detail::plain<opcode::list_directory, void>({.fd = fd(), .offset = request::pointer(&list), .address = request::pointer(name), .options = follow ? static_cast<std::uint32_t>(O_NOFOLLOW) : 0u});
+  // directory ends: a whole directory in one hop to a worker. `list` must live until completion; its `directory` is
+  // the caller's to close.
+  struct list_options {
+    bool follow = false;    // a symbolic link to a directory is opened
+    bool in_place = false;  // on the loop's thread: for directories that are likely in the cache
+  };
+  auto list(const char* name, list_arguments& list, list_options options) const noexcept {
+    return detail::plain<opcode::list_directory, void>({.flags = options.in_place ? request::in_place : std::uint8_t{0}, .fd = fd(), .offset = request::pointer(&list), .address = request::pointer(name), .options = options.follow ? static_cast<std::uint32_t>(O_NOFOLLOW) : 0u});
   }
 
  private:

@@ -129,7 +129,8 @@ struct engine_options {
   engine_kind kind = engine_kind::automatic;
   unsigned entries = 512;            // submission queue entries; halved while the kernel refuses with ENOMEM
   // Overrides of the opcode table's routing under the uring engine; `runs::in_ring` is honoured where the kernel can.
-  std::array<std::pair<opcode, runs>, 24> route{};
+  // What may wait for a peer stays in the ring all the same: a worker could not be cancelled.
+  std::array<std::pair<opcode, runs>, opcode_table.size()> route{};
   std::size_t routes = 0;
 
   engine_options& run(opcode code, runs where) {

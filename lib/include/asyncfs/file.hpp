@@ -130,8 +130,12 @@ class file {
     return detail::plain<opcode::write, std::size_t>(transfer(buffer.data(), buffer.size(), offset));
   }
   // read(2), write(2) at the file's own position: pipes, terminals, sequential files.
-  auto read(std::span<std::byte> buffer) const noexcept { return read_at(buffer, stream_position); }
-  auto write(std::span<const std::byte> buffer) const noexcept { return write_at(buffer, stream_position); }
+  auto read(std::span<std::byte> buffer) const noexcept {
+    return operation(detail::stream_kind<opcode::read, std::size_t>{{transfer(buffer.data(), buffer.size(), stream_position)}});
+  }
+  auto write(std::span<const std::byte> buffer) const noexcept {
+    return operation(detail::stream_kind<opcode::write, std::size_t>{{transfer(buffer.data(), buffer.size(), stream_position)}});
+  }
   // preadv(2), pwritev(2): at most 1024 pieces.
   auto readv_at(std::span<const iovec> pieces, std::uint64_t offset) const noexcept {
     return detail::plain<opcode::readv, std::size_t>(transfer(pieces.data(), pieces.size(), offset));

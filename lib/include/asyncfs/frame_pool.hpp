@@ -23,7 +23,7 @@ class frame_pool {
       if (free.head != nullptr) [[likely]] {
         block* taken = free.head;
         free.head = taken->next;
-        --free.kept;
+        ++free.room;
         return taken;
       }
     }
@@ -33,9 +33,9 @@ class frame_pool {
     const std::size_t c = (bytes - 1) / granule;
     if (c < classes) [[likely]] {
       list& free = lists_[c];
-      if (free.kept < most_kept) [[likely]] {
+      if (free.room > 0) [[likely]] {
         free.head = ::new (memory) block{free.head};
-        ++free.kept;
+        --free.room;
         return;
       }
     }
@@ -48,7 +48,7 @@ class frame_pool {
   };
   struct list {
     block* head;
-    std::size_t kept;
+    std::size_t room;  // for so many more; none until the thread is known to clean up at its end
   };
   struct thread_cleaner;
   static void* allocate_slowly(std::size_t bytes);

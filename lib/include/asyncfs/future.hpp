@@ -37,7 +37,7 @@ class future_state final : public ready_node, public std::enable_shared_from_thi
   void start() {
     self_ = this->shared_from_this();
     home_.task_started();
-    home_.root().adopt(scope_);
+    if (!scope_.linked()) home_.root().adopt(scope_);
     home_.make_ready(*this);
   }
   void wait() {
@@ -46,10 +46,13 @@ class future_state final : public ready_node, public std::enable_shared_from_thi
     std::unique_lock lock(mutex_);
     ended_.wait(lock, [this] { return done_; });
   }
-  // Loop thread: false when it has ended already, else `waiter` becomes ready at the end.
-  bool notify(ready_node& waiter) noexcept {
+  // Loop thread: false when it has ended already, else `waiter` becomes ready at the end, and cancelling its scope
+  // cancels this work.
+  bool notify(ready_node& waiter, cancel_scope& scope) noexcept {
     if (done_) return false;
     waiter_ = &waiter;
+    scope_.leave();
+    scope.adopt(scope_);
     return true;
   }
   // Any thread.
@@ -97,7 +100,7 @@ class future_awaiter final : public ready_node {
   template <awaiting_promise P>
   bool await_suspend(std::coroutine_handle<P> waiter) noexcept {
     waiter_ = waiter;
-    return state_->notify(*this);
+    return state_->notify(*this, waiter.promise().scope());
   }
   T await_resume() { return state_->take(); }
 

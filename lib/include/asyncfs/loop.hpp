@@ -30,7 +30,7 @@ namespace detail {
 class ready_node {
  public:
   virtual void run() = 0;
-  ready_node* next_in_queue = nullptr;
+  ready_node* next_in_queue;  // the queue's
 
  protected:
   ~ready_node() = default;
@@ -58,11 +58,13 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   [[nodiscard]] state now() const noexcept { return state_; }
 
  protected:
-  explicit pending(opcode code) noexcept : code_(code) {}
+  // `bounded`: it ends by itself, so it counts against the loop's limit.
+  pending(opcode code, bool bounded) noexcept : code_(code), bounded_(bounded) {}
   ~pending() {
     if (state_ != state::idle && state_ != state::ended) [[unlikely]] destroyed_in_flight();
   }
-  [[nodiscard]] const completion& outcome() const noexcept { return outcome_; }
+  // What came last. Only after the operation has ended.
+  [[nodiscard]] completion outcome() const noexcept { return {request::pointer(this), value_, completion_flags_}; }
   [[nodiscard]] loop& home() const noexcept { return *loop_; }
   [[nodiscard]] cancel_scope& origin() const noexcept { return *scope_; }
   // To be called first in `run`: from here on the operation may be destroyed, or started again.
@@ -73,18 +75,22 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   friend class asyncfs::cancel_scope;
   [[noreturn]] void destroyed_in_flight() const noexcept;
 
-  loop* loop_ = nullptr;
-  cancel_scope* scope_ = nullptr;
-  completion outcome_;
+  // Set when it starts, and when it completes: making one must cost next to nothing.
+  loop* loop_;
+  cancel_scope* scope_;
+  std::int32_t value_;
+  std::uint32_t completion_flags_;
+  std::uint32_t timer_index_;
   opcode code_;
   state state_ = state::idle;
-  bool bounded_ = true;
-  std::uint32_t timer_index_ = 0;
+  bool bounded_;
 };
 
 }  // namespace detail
 
 // What is cancelled together: operations, and the scopes below. Loop-local, never allocates.
+//
+// What outlives a scope (a listener's request, a scope below) becomes its parent's.
 class cancel_scope : public detail::scope_hook {
  public:
   explicit cancel_scope(cancel_scope* parent = nullptr) noexcept;
@@ -96,14 +102,14 @@ class cancel_scope : public detail::scope_hook {
   [[nodiscard]] bool cancelled() const noexcept { return requested_; }
   // Makes `child`, which is in no scope, part of this one; `leave` takes it out again.
   void adopt(cancel_scope& child) noexcept;
-  void leave() noexcept {
-    if (linked()) unlink();
-  }
+  // What is in it goes to the parent, if it has one.
+  void leave() noexcept;
 
  private:
   friend class loop;
   detail::list<detail::pending, detail::scope_hook> operations_;
   detail::list<cancel_scope, detail::scope_hook> children_;
+  cancel_scope* parent_ = nullptr;
   bool requested_ = false;
 };
 
@@ -149,12 +155,10 @@ class loop {
     if (engine_->direct(Kind::code) && bounded_in_flight_ < in_flight_limit_ && backlog_.empty() &&
         !scope.requested_) [[likely]] {
       if (request* slot = engine_->slot()) [[likely]] {
-        *slot = request{};
-        kind.prepare(*slot);
+        prepare(*slot, kind);
         slot->code = Kind::code;
         slot->user_data = request::pointer(&op);
         enlist(op, scope);
-        op.bounded_ = describe(Kind::code).ends_by_itself;
         op.state_ = detail::pending::state::in_flight;
         bounded_in_flight_ += op.bounded_;
         ++in_flight_;
@@ -164,6 +168,8 @@ class loop {
     start_slowly(op, scope);
   }
   void start_slowly(detail::pending& op, cancel_scope& scope);
+  // Makes an operation that has not ended part of another scope, and cancels it if that one is cancelled.
+  void move_to(cancel_scope& scope, detail::pending& op) noexcept;
   // Makes `op` ready at `when`; cancelling takes it out early. Its outcome is 0, or -ECANCELED.
   void start_timer(detail::pending& op, cancel_scope& scope, steady_time when);
   // Asks for an early end. The operation still completes, once.
@@ -177,6 +183,13 @@ class loop {
   void task_started() noexcept { ++tasks_; }
   void task_ended() noexcept { --tasks_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+
+  // Summed over all turns: how many operations were in flight when the turn began, and how many of these had ended.
+  // Close to equal, everything completes as it is submitted (cached); far apart, a device sets the pace.
+  struct flow_counters {
+    std::uint64_t in_flight = 0, completed = 0;
+  };
+  [[nodiscard]] const flow_counters& flow() const noexcept { return flow_; }
 
  private:
   friend class detail::pending;
@@ -192,6 +205,12 @@ class loop {
   void fire_timers();
   void start_backlog();
   bool hand_over(detail::pending& op);
+  // A slot is no part of a kind, so that clearing it costs nothing before a kind that writes all of it.
+  template <class Kind>
+  static void prepare(request& __restrict slot, const Kind& __restrict kind) noexcept {
+    slot = request{};
+    kind.prepare(slot);
+  }
   void enlist(detail::pending& op, cancel_scope& scope) noexcept {
     op.loop_ = this;
     op.scope_ = &scope;
@@ -205,6 +224,7 @@ class loop {
   std::unique_ptr<asyncfs::engine> engine_;
   std::string engine_reason_;
   detail::queue<detail::ready_node> ready_;
+  flow_counters flow_;
   std::size_t in_flight_ = 0;
   std::size_t bounded_in_flight_ = 0;
   std::size_t in_flight_limit_;

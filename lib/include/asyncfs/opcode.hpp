@@ -57,8 +57,8 @@ struct opcode_info {
 
 inline constexpr auto opcode_table = std::to_array<opcode_info>({
     {opcode::nop, "nop", {5, 1}, runs::in_ring, "nop"},
-    {opcode::readv, "readv", {5, 1}, runs::in_ring, "preadv2"},
-    {opcode::writev, "writev", {5, 1}, runs::on_worker, "pwritev2"},
+    {opcode::readv, "readv", {5, 1}, runs::in_ring, "preadv2", readiness::input},
+    {opcode::writev, "writev", {5, 1}, runs::on_worker, "pwritev2", readiness::output},
     {opcode::fsync, "fsync", {5, 1}, runs::on_worker, "fsync"},
     {opcode::read_fixed, "read_fixed", {5, 1}, runs::in_ring, ""},
     {opcode::write_fixed, "write_fixed", {5, 1}, runs::on_worker, ""},

@@ -40,10 +40,18 @@ concept awaiting_promise = requires(P& promise) {
   { promise.scope() } -> std::same_as<cancel_scope&>;
 };
 
+// Whether operations of this kind count against the loop's limit: the opcode's answer, unless the kind has its own.
+template <class Kind>
+inline constexpr bool ends_by_itself = describe(Kind::code).ends_by_itself;
+template <class Kind>
+  requires requires { Kind::ends_by_itself; }
+inline constexpr bool ends_by_itself<Kind> = Kind::ends_by_itself;
+
 template <operation_kind Kind>
 class operation_awaiter_base : public pending {
  public:
-  explicit operation_awaiter_base(const Kind& kind) noexcept : pending(Kind::code), kind_(kind) {}
+  // `kind` lives in the awaited expression, and so in the coroutine's frame until the await is over.
+  explicit operation_awaiter_base(Kind& kind) noexcept : pending(Kind::code, ends_by_itself<Kind>), kind_(kind) {}
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
@@ -60,7 +68,7 @@ class operation_awaiter_base : public pending {
 
  protected:
   ~operation_awaiter_base() = default;
-  Kind kind_;
+  Kind& kind_;
 
  private:
   std::coroutine_handle<> waiter_;
@@ -88,7 +96,7 @@ class result_awaiter final : public operation_awaiter_base<Kind> {
 template <operation_kind Kind, class F>
 class callback_slot final : public pending, public pooled {
  public:
-  callback_slot(const Kind& kind, F&& done) : pending(Kind::code), kind_(kind), done_(std::move(done)) {}
+  callback_slot(const Kind& kind, F&& done) : pending(Kind::code, ends_by_itself<Kind>), kind_(kind), done_(std::move(done)) {}
 
   static void start(loop& home, cancel_scope& scope, const Kind& kind, F done) {
     auto* slot = new callback_slot(kind, std::move(done));

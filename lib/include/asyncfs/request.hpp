@@ -13,6 +13,10 @@
 namespace asyncfs {
 
 struct request {
+  // In `flags`, beyond the kernel's IOSQE_* bits: what takes a worker by default runs in place this time, since the
+  // caller expects it to be quick.
+  static constexpr std::uint8_t in_place = 1u << 7;
+
   opcode code = opcode::nop;
   std::uint8_t flags = 0;          // IOSQE_*
   std::uint16_t priority = 0;      // ioprio; for sockets the multishot bits
@@ -65,6 +69,7 @@ struct list_arguments {
   std::size_t used = 0;     // out: bytes of entries
   std::int32_t directory = -1;  // in/out: the open directory; the caller closes it
   bool at_end = false;      // out: nothing left to read
+  std::uint64_t nanoseconds = 0;  // out: how long it took, which tells a cached directory from one on the device
 };
 
 // opcode::call: any function on a worker; its return value is the completion's value.

@@ -13,18 +13,30 @@
 namespace asyncfs {
 
 // Runs the task on this thread until it has ended, cancels and drains whatever it left behind in the loop, and returns
-// its value or throws its exception. Must not be called from a task.
+// its value or throws its exception. An exception that escapes a callback or a post meanwhile cancels the task and all
+// else, and is thrown once everything has ended. Must not be called from a task.
 template <class T>
 T run(loop& home, task<T> work) {
   bool done = false;
   const auto begin = [&] { work.begin(home, home.root(), detail::epilogue::calling([&done] { done = true; }).frame); };
   bool begun = false;
   // Begun from inside the loop, so that the engine is bound to this thread before the first operation.
-  home.run_until([&] {
+  const auto ended = [&] {
     if (!std::exchange(begun, true)) begin();
     return done;
-  });
-  home.drain();
+  };
+  std::exception_ptr escaped;
+  for (bool drained = false; !drained;) {
+    try {
+      home.run_until(ended);
+      home.drain();
+      drained = true;
+    } catch (...) {
+      if (!escaped) escaped = std::current_exception();
+      home.root().cancel();
+    }
+  }
+  if (escaped) std::rethrow_exception(escaped);
   return work.take();
 }
 

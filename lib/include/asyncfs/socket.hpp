@@ -117,13 +117,14 @@ task<std::size_t> receive_all(const socket& from, std::span<std::byte> buffer);
 //   asyncfs::listener incoming = co_await asyncfs::listen(address);
 //   while (auto connection = co_await incoming.next()) spawn(loop, serve(*std::move(connection)));
 //
-// One task at a time may wait in `next`. When the queue is full the request is cancelled and armed again later;
-// connections nobody took are closed. Must be stopped, or its scope cancelled and ended, before it is destroyed.
+// One task at a time may wait in `next`; another may call `stop`. When the queue is full the request is cancelled and
+// armed again later; connections nobody took are closed. The request belongs to the scope of the task that last waited,
+// or what that scope was part of. Must be stopped, or that scope cancelled and ended, before it is destroyed.
 class listener : private detail::pending {
  public:
   static constexpr std::size_t most_queued = 256;
 
-  explicit listener(socket bound) noexcept : pending(opcode::accept), socket_(std::move(bound)) {}
+  explicit listener(socket bound) noexcept : pending(opcode::accept, false), socket_(std::move(bound)) {}
   ~listener();
 
   [[nodiscard]] const socket& bound() const noexcept { return socket_; }
@@ -131,7 +132,7 @@ class listener : private detail::pending {
   class next_awaiter;
   // The next connection; nothing once stopped or cancelled. Throws std::system_error for any other failure.
   [[nodiscard]] next_awaiter next() noexcept;
-  // Ends accepting, and waits until the engine has let go.
+  // Ends accepting, gives a task that waits in `next` nothing, and waits until the engine has let go. Once.
   [[nodiscard]] task<void> stop();
 
  private:
@@ -139,6 +140,17 @@ class listener : private detail::pending {
   void arrive(const completion& event) override;
   void run() override;
   void arm(loop& home, cancel_scope& scope);
+  [[nodiscard]] bool at_rest() const noexcept { return !armed_ && !waiter_; }
+
+  // Who waits in `stop`.
+  struct stopper final : detail::ready_node {
+    listener* from = nullptr;
+    std::coroutine_handle<> waiter;
+    [[nodiscard]] bool await_ready() const noexcept { return from->at_rest(); }
+    void await_suspend(std::coroutine_handle<> task) noexcept { waiter = task; }
+    void await_resume() const noexcept {}
+    void run() override { waiter.resume(); }
+  };
 
   socket socket_;
   std::vector<int> queued_;   // oldest first from taken_
@@ -146,12 +158,13 @@ class listener : private detail::pending {
   int error_ = 0;
   bool armed_ = false, stopped_ = false, one_shot_ = false, pausing_ = false, woken_ = false;
   std::coroutine_handle<> waiter_;
+  stopper* stopping_ = nullptr;
 };
 
 class listener::next_awaiter {
  public:
   explicit next_awaiter(listener& from) noexcept : from_(from) {}
-  [[nodiscard]] bool await_ready() const noexcept { return from_.taken_ < from_.queued_.size() || from_.stopped_; }
+  [[nodiscard]] bool await_ready() const noexcept { return from_.taken_ < from_.queued_.size() || from_.error_ != 0 || from_.stopped_; }
   template <class P>
   void await_suspend(std::coroutine_handle<P> waiter) {
     from_.waiter_ = waiter;

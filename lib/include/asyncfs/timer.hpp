@@ -13,14 +13,16 @@ namespace detail {
 
 class sleep_awaiter final : public pending {
  public:
-  explicit sleep_awaiter(steady_time::duration delay) noexcept : pending(opcode::timeout), delay_(delay) {}
+  explicit sleep_awaiter(steady_time::duration delay) noexcept : pending(opcode::timeout, false), delay_(delay) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
   void await_suspend(std::coroutine_handle<P> waiter) {
     static_assert(awaiting_promise<P>, "sleep_for is awaited in a coroutine that returns asyncfs::task");
     waiter_ = waiter;
     loop& home = waiter.promise().home();
-    home.start_timer(*this, waiter.promise().scope(), home.now() + delay_);
+    const steady_time now = home.now();
+    const bool for_ever = delay_ > steady_time::max() - now;
+    home.start_timer(*this, waiter.promise().scope(), for_ever ? steady_time::max() : now + delay_);
   }
   void await_resume() const {
     if (outcome().value < 0) throw_failure(failure(-outcome().value).error(), "sleep");

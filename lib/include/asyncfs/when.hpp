@@ -4,7 +4,9 @@
 // the first exception is thrown. Loop thread only; cancelling the awaiting task cancels all of them.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
+#include <deque>
 #include <iterator>
 #include <ranges>
 #include <tuple>
@@ -106,16 +108,23 @@ namespace detail {
 template <class State>
 task<void> take_turns(State& state) {
   while (state.next != state.end && !state.all.stopping()) {
-    auto&& item = *state.next;
-    ++state.next;
-    co_await state.fn(std::forward<decltype(item)>(item));
+    if constexpr (State::forward) {
+      auto&& item = *state.next;
+      ++state.next;
+      co_await state.fn(std::forward<decltype(item)>(item));
+    } else {  // what it refers to is gone once the iterator moves on
+      typename State::value_type item(*state.next);
+      ++state.next;
+      co_await state.fn(std::move(item));
+    }
   }
 }
 
 }  // namespace detail
 
 // Calls fn(item), which returns task<void>, for every item of the range, with at most `limit` of them running. After a
-// failure no new item is begun. The range must live until the end and is read on the loop's thread only.
+// failure no new item is begun. The range must live until the end and is read on the loop's thread only. A limit of 0
+// is taken as 1.
 template <std::ranges::input_range R, class F>
 task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
   struct state_type {
@@ -123,13 +132,14 @@ task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
     std::ranges::sentinel_t<R> end;
     F& fn;
     detail::joined& all;
+    using value_type = std::ranges::range_value_t<R>;
+    static constexpr bool forward = std::ranges::forward_range<R>;
   };
   const task_context at = co_await this_task;
   detail::joined all(at);
   state_type state{std::ranges::begin(range), std::ranges::end(range), fn, all};
-  std::vector<task<void>> runners;
-  runners.reserve(limit);
-  for (std::size_t i = 0; i < limit && state.next != state.end && !all.stopping(); ++i) {
+  std::deque<task<void>> runners;  // they stay where they are as more come
+  for (std::size_t i = 0; i < std::max<std::size_t>(limit, 1) && state.next != state.end && !all.stopping(); ++i) {
     runners.push_back(detail::take_turns(state));
     all.begin(runners.back());
   }

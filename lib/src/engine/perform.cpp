@@ -18,6 +18,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 
 namespace asyncfs::detail {
@@ -30,6 +31,14 @@ constexpr auto at_position = static_cast<std::uint64_t>(-1);  // offset of reque
 constexpr std::size_t largest_entry = 280;                    // struct linux_dirent64 with a name of 255 bytes
 
 const char* path(const request& r, std::uint64_t field) { return r.pointer_at<const char>(field); }
+
+std::int64_t readv_with(const request& r, int flags) {
+  return ::preadv2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset), flags);
+}
+
+std::int64_t writev_with(const request& r, int flags) {
+  return ::pwritev2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset), flags);
+}
 
 std::int64_t read_with(const request& r, int flags) {
   iovec piece{r.pointer_at<void>(r.address), r.length};
@@ -47,8 +56,7 @@ std::int64_t open_with(const request& r, std::uint64_t resolve) {
   return ::syscall(SYS_openat2, r.fd, path(r, r.address), &how, sizeof how);
 }
 
-std::int64_t list_directory(const request& r) {
-  auto& list = *r.pointer_at<list_arguments>(r.offset);
+std::int64_t list_entries(const request& r, list_arguments& list) {
   list.used = 0;
   if (list.directory < 0) {
     // A directory that is a link, or is something else by now, is refused rather than followed.
@@ -71,6 +79,14 @@ std::int64_t list_directory(const request& r) {
   return 0;
 }
 
+std::int64_t list_directory(const request& r) {
+  auto& list = *r.pointer_at<list_arguments>(r.offset);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::int64_t value = list_entries(r, list);
+  list.nanoseconds = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - begin).count());
+  return value;
+}
+
 std::int64_t connect_now(const request& r) {
   return ::connect(r.fd, r.pointer_at<const sockaddr>(r.address), static_cast<socklen_t>(r.offset));
 }
@@ -83,12 +99,8 @@ constexpr auto twins = [] {
   std::array<twin, 256> t{};
   const auto set = [&t](opcode code, twin call) { t[static_cast<std::uint8_t>(code)] = call; };
   set(opcode::nop, [](const request&) -> std::int64_t { return 0; });
-  set(opcode::readv, [](const request& r) -> std::int64_t {
-    return ::preadv2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset), static_cast<int>(r.options));
-  });
-  set(opcode::writev, [](const request& r) -> std::int64_t {
-    return ::pwritev2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset), static_cast<int>(r.options));
-  });
+  set(opcode::readv, [](const request& r) { return readv_with(r, static_cast<int>(r.options)); });
+  set(opcode::writev, [](const request& r) { return writev_with(r, static_cast<int>(r.options)); });
   set(opcode::read, [](const request& r) { return read_with(r, static_cast<int>(r.options)); });
   set(opcode::write, [](const request& r) { return write_with(r, static_cast<int>(r.options)); });
   set(opcode::fsync, [](const request& r) -> std::int64_t {
@@ -195,6 +207,8 @@ constexpr auto twins = [] {
     return ::fchownat(r.fd, path(r, r.address), static_cast<uid_t>(r.offset), static_cast<gid_t>(r.length), static_cast<int>(r.options));
   });
   set(opcode::utimensat, [](const request& r) -> std::int64_t {
+    // utimensat(2) of the open file itself is futimens(3): the C library refuses a null name.
+    if (r.address == 0) return ::futimens(r.fd, r.pointer_at<const timespec>(r.offset));
     return ::utimensat(r.fd, path(r, r.address), r.pointer_at<const timespec>(r.offset), static_cast<int>(r.options));
   });
   set(opcode::copy_file_range, [](const request& r) -> std::int64_t {
@@ -243,6 +257,12 @@ std::int32_t without_waiting(const request& work, std::int64_t (*transfer)(const
   return finish(work, [&](const request& r) { return transfer(r, flags); });
 }
 
+// RESOLVE_CACHED is since 5.12, and openat2 refuses flags that openat ignores: neither says anything about the file.
+std::int32_t open_cached(const request& work) noexcept {
+  const std::int32_t value = finish(work, [](const request& r) { return open_with(r, RESOLVE_CACHED); });
+  return value == -EINVAL || value == -ENOSYS ? -EAGAIN : value;
+}
+
 // A connection under way is not started again: its outcome is fetched.
 std::int64_t connect_outcome(const request& r) {
   int error = 0;
@@ -259,17 +279,34 @@ std::int32_t perform(const request& work) noexcept {
   return call == nullptr ? -EOPNOTSUPP : finish(work, call);
 }
 
+bool may_wait_for_a_peer(const request& work) noexcept {
+  if (describe(work.code).waits_for == readiness::none) return false;
+  switch (work.code) {
+    case opcode::read:
+    case opcode::write:
+    case opcode::readv:
+    case opcode::writev: return work.offset == at_position;  // at an offset they are for files, which are always ready
+    case opcode::send:
+    case opcode::recv:
+    case opcode::sendmsg:
+    case opcode::recvmsg: return (work.options & MSG_DONTWAIT) == 0;
+    default: return true;
+  }
+}
+
 std::int32_t attempt(const request& work) noexcept {
   switch (work.code) {
     case opcode::read: return without_waiting(work, read_with, POLLIN);
     case opcode::write: return without_waiting(work, write_with, POLLOUT);
+    case opcode::readv: return without_waiting(work, readv_with, POLLIN);
+    case opcode::writev: return without_waiting(work, writev_with, POLLOUT);
     case opcode::openat: {
       const open_how how{.flags = work.options, .mode = work.length, .resolve = 0};
       request by_how = work;
       by_how.offset = request::pointer(&how);
-      return finish(by_how, [](const request& r) { return open_with(r, RESOLVE_CACHED); });
+      return open_cached(by_how);
     }
-    case opcode::openat2: return finish(work, [](const request& r) { return open_with(r, RESOLVE_CACHED); });
+    case opcode::openat2: return open_cached(work);
     case opcode::send:
     case opcode::recv:
     case opcode::sendmsg:
@@ -281,8 +318,7 @@ std::int32_t attempt(const request& work) noexcept {
     case opcode::connect: {
       // `extra` is set by the engine once the connection was started.
       if (work.extra != 0) return finish(work, connect_outcome);
-      const std::int32_t value = perform(work);
-      return value == -EINPROGRESS ? -EAGAIN : value;
+      return perform(work);
     }
     case opcode::poll_add: {
       pollfd one{work.fd, static_cast<short>(work.options), 0};

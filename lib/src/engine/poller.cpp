@@ -29,9 +29,10 @@ bool waits_for_output(const request& work) noexcept {
 }
 
 // accept and connect have no flag for "do not wait"; only the descriptor's mode says it.
-void make_nonblocking(int fd) noexcept {
+void set_nonblocking(int fd, bool on) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  if (flags >= 0 && flags != wanted) ::fcntl(fd, F_SETFL, wanted);
 }
 
 }  // namespace
@@ -51,6 +52,10 @@ poller::~poller() { ::close(epoll_); }
 poller::outcome poller::run(request& work, std::vector<completion>& out) {
   for (int i = 0;; ++i) {
     const std::int32_t value = attempt(work);
+    if (work.code == opcode::connect && (value == -EINPROGRESS || value == -EAGAIN)) {
+      work.extra = value == -EINPROGRESS ? 1 : 0;  // under way: the next attempt asks for its outcome
+      return value == -EINPROGRESS ? outcome::wait : outcome::no_readiness;
+    }
     if (value == -EAGAIN) return outcome::wait;
     if (!is_multishot(work) || value < 0) {
       out.push_back({.user_data = work.user_data, .value = value, .flags = 0});
@@ -63,13 +68,19 @@ poller::outcome poller::run(request& work, std::vector<completion>& out) {
 
 bool poller::start(const request& work, std::vector<completion>& out) {
   request trial = work;
-  if (trial.code == opcode::accept || trial.code == opcode::connect) make_nonblocking(trial.fd);
+  if (trial.code == opcode::accept || trial.code == opcode::connect) set_nonblocking(trial.fd, true);
   auto& slot = descriptors_[trial.fd];
   if (!slot) slot = std::make_unique<watched>();
   waiters& queue = waits_for_output(trial) ? slot->output : slot->input;
   // Order of arrival is kept: nobody overtakes a request that already waits for the same thing.
-  if (queue.empty() && run(trial, out) == outcome::done) return true;
-  if (trial.code == opcode::connect) trial.extra = 1;  // under way: the next attempt asks for its outcome
+  if (queue.empty()) {
+    const outcome now = run(trial, out);
+    if (now == outcome::done) return true;
+    if (now == outcome::no_readiness) {
+      set_nonblocking(trial.fd, false);
+      return false;
+    }
+  }
   auto owned = std::make_unique<waiter>();
   owned->work = trial;
   queue.push_back(*owned);
@@ -120,7 +131,7 @@ void poller::forget(int fd, std::vector<completion>& out) {
 
 void poller::try_all(waiters& waiting, std::vector<completion>& out) {
   while (waiter* first = waiting.front()) {
-    if (run(first->work, out) == outcome::wait) return;
+    if (run(first->work, out) != outcome::done) return;
     drop(*first);
   }
 }

@@ -23,7 +23,7 @@ class poller {
   ~poller();
 
   // Tries the request now, and waits for readiness if it must. Completions go to `out`.
-  // False: the descriptor cannot be waited for (a regular file); nothing was done.
+  // False: there is nothing to wait on (a regular file; a Unix socket whose peer's queue is full); nothing was done.
   [[nodiscard]] bool start(const request& work, std::vector<completion>& out);
   // False: no such request waits here.
   bool cancel(std::uint64_t user_data, std::vector<completion>& out);
@@ -41,7 +41,7 @@ class poller {
     waiters input, output;
   };
 
-  enum class outcome : std::uint8_t { done, wait };
+  enum class outcome : std::uint8_t { done, wait, no_readiness };
   outcome run(request& work, std::vector<completion>& out);
   void try_all(waiters& waiting, std::vector<completion>& out);
   int watch(int fd, watched& state);

@@ -30,8 +30,14 @@ class threads_engine final : public engine {
   [[nodiscard]] bool submit(const request& work) override {
     ++count_.submitted;
     if (work.code == opcode::close) poller_.forget(work.fd, finished_);
-    if (waits(work) && poller_.start(work, finished_)) return true;
-    if (where(work.code) == runs::in_place) {
+    if (may_wait_for_a_peer(work)) {
+      if (poller_.start(work, finished_)) return true;
+      if (work.code == opcode::connect) {  // its peer may be slow to accept, or be served by this very loop
+        workers_.submit(work);
+        return true;
+      }
+    }
+    if (where(work.code) == runs::in_place || (work.flags & request::in_place) != 0) {
       finish(work, perform(work));
     } else if (const std::int32_t value = try_cached(work); value != -EAGAIN) {
       finish(work, value);
@@ -83,15 +89,9 @@ class threads_engine final : public engine {
       default: return false;
     }
   }
-  // Reads and writes at an offset are for files, which are always "ready"; on the stream position they may wait.
-  static bool waits(const request& work) noexcept {
-    if (describe(work.code).waits_for == readiness::none) return false;
-    const bool positioned = work.code == opcode::read || work.code == opcode::write;
-    return !positioned || work.offset == static_cast<std::uint64_t>(-1);
-  }
   // What the caches hold needs no worker: asked without waiting, it costs less than a hop to another thread.
   static std::int32_t try_cached(const request& work) noexcept {
-    if (work.code != opcode::read && work.code != opcode::openat && work.code != opcode::openat2) return -EAGAIN;
+    if (work.code != opcode::read && work.code != opcode::readv && work.code != opcode::openat && work.code != opcode::openat2) return -EAGAIN;
     const std::int32_t value = attempt(work);
     return value == -EOPNOTSUPP ? -EAGAIN : value;
   }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 #include <vector>
 
 #include "engine/bell.hpp"
@@ -72,7 +73,14 @@ class uring_engine final : public engine {
     open_window();
   }
   // Closing the ring ends what only the ring itself had started: the bell.
-  ~uring_engine() override { io_uring_queue_exit(&ring_); }
+  ~uring_engine() override {
+    // The number belongs to the thread that registered; elsewhere it may name another ring.
+    if (number_ >= 0 && adopted_by_ == std::this_thread::get_id()) {
+      io_uring_rsrc_update ring_number{.offset = static_cast<std::uint32_t>(number_), .resv = 0, .data = 0};
+      register_ring(ring_.ring_fd, IORING_UNREGISTER_RING_FDS, &ring_number, 1);
+    }
+    io_uring_queue_exit(&ring_);
+  }
 
   // Asks the kernel what it supports, and decides where each opcode runs. Fails when too much is missing.
   result<void> choose_routes(const engine_options& options) {
@@ -88,6 +96,7 @@ class uring_engine final : public engine {
 
     const auto settle = [&](const opcode_info& row, runs wish) {
       const bool in_kernel = row.since != kernel_version{} && supported[static_cast<std::uint8_t>(row.kernel)];
+      if (in_kernel && !row.ends_by_itself) wish = runs::in_ring;
       const runs where = wish == runs::in_ring && !in_kernel ? runs::on_worker : wish;
       routes_[static_cast<std::uint8_t>(row.code)] = where;
       direct_[static_cast<std::uint8_t>(row.code)] = where == runs::in_ring && row.kernel == row.code;
@@ -106,11 +115,17 @@ class uring_engine final : public engine {
       if (const int error = register_ring(ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0)
         throw std::system_error(-error, std::system_category(), "cannot enable the ring on this thread");
     }
-    io_uring_register_ring_fd(&ring_);  // since 5.18; saves a descriptor lookup per call, and failing costs only that
+    // Since 5.18: the thread's own number for the ring saves a descriptor lookup per call, and failing costs only that.
+    adopted_by_ = std::this_thread::get_id();
+    io_uring_rsrc_update ring_number{.offset = ~0u, .resv = 0, .data = static_cast<std::uint64_t>(ring_.ring_fd)};
+    if (register_ring(ring_.ring_fd, IORING_REGISTER_RING_FDS, &ring_number, 1) == 1) number_ = static_cast<int>(ring_number.offset);
   }
 
   [[nodiscard]] bool submit(const request& work) override {
-    switch (where(work.code)) {
+    runs place = (work.flags & request::in_place) != 0 ? runs::in_place : where(work.code);
+    // On a stream these may wait for ever, and only the ring can give them up; it always has them.
+    if (place != runs::in_ring && describe(work.code).ends_by_itself && may_wait_for_a_peer(work)) place = runs::in_ring;
+    switch (place) {
       case runs::in_ring: {
         request* free = slot();
         if (free == nullptr) return false;
@@ -128,7 +143,9 @@ class uring_engine final : public engine {
   void cancel(std::uint64_t user_data) noexcept override {
     if (workers_.cancel(user_data)) return;
     unsent_cancels_.push_back(user_data);
-    if (!send_cancels()) enter({});
+    if (send_cancels()) return;
+    enter({});
+    send_cancels();
   }
 
   [[nodiscard]] std::size_t reap(std::span<completion> batch) noexcept override {
@@ -157,7 +174,7 @@ class uring_engine final : public engine {
 
   void enter(const wait& how) noexcept override {
     send_cancels();
-    const bool sleep = how.until_completion && arm_bell() && fall_asleep();
+    const bool sleep = how.until_completion && unsent_cancels_.empty() && arm_bell() && fall_asleep();
     const unsigned to_submit = publish();
     const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
     const bool kernel_has_news = (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
@@ -211,9 +228,9 @@ class uring_engine final : public engine {
       argument.ts = request::pointer(&timeout);
     }
     unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    if (ring_.enter_ring_fd != ring_.ring_fd) flags |= IORING_ENTER_REGISTERED_RING;
+    if (number_ >= 0) flags |= IORING_ENTER_REGISTERED_RING;
     ++count_.enters;
-    const auto taken = ::syscall(SYS_io_uring_enter, ring_.enter_ring_fd, to_submit, sleep ? 1u : 0u, flags, &argument, sizeof argument);
+    const auto taken = ::syscall(SYS_io_uring_enter, number_ >= 0 ? number_ : ring_.ring_fd, to_submit, sleep ? 1u : 0u, flags, &argument, sizeof argument);
     if (taken > 0) count_.submitted += static_cast<std::uint64_t>(taken);
   }
 
@@ -258,6 +275,8 @@ class uring_engine final : public engine {
 
   io_uring ring_;
   const bool disabled_;
+  std::thread::id adopted_by_;
+  int number_ = -1;  // the ring's, among those registered by that thread
   const bell bell_;
   std::uint64_t rung_ = 0;
   bool bell_armed_ = false;
@@ -276,7 +295,13 @@ result<std::unique_ptr<engine>> make_uring_engine(const engine_options& options)
   io_uring ring{};
   bool disabled = false;
   if (const int error = set_up(ring, options.entries, disabled); error < 0) return failure(-error);
-  auto made = std::make_unique<uring_engine>(ring, disabled);
+  std::unique_ptr<uring_engine> made;
+  try {
+    made = std::make_unique<uring_engine>(ring, disabled);
+  } catch (const std::system_error& error) {  // no descriptor left for the bell
+    io_uring_queue_exit(&ring);
+    return failure(error.code());
+  }
   if (const auto chosen = made->choose_routes(options); !chosen) return failure(chosen.error());
   return made;
 }

@@ -33,6 +33,12 @@ struct plain_kind {
   }
 };
 
+// A transfer at a stream's own position: it may wait for a peer for ever, so it is not counted against the limit.
+template <opcode Code, class T>
+struct stream_kind : plain_kind<Code, T> {
+  static constexpr bool ends_by_itself = false;
+};
+
 template <opcode Code, class T>
 using plain_operation = operation<plain_kind<Code, T>>;
 

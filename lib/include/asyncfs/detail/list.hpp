@@ -6,9 +6,10 @@
 namespace asyncfs::detail {
 
 // A doubly linked node that knows how to leave its list. Not copyable, not movable: neighbours point at it.
+// `linked` may be asked of one that was value-initialised; others cost nothing to make.
 struct list_hook {
-  list_hook* previous = nullptr;
-  list_hook* next = nullptr;
+  list_hook* previous;
+  list_hook* next;
 
   list_hook() = default;
   list_hook(const list_hook&) = delete;
@@ -69,12 +70,18 @@ class queue {
     node.next_in_queue = nullptr;
     *tail_ = &node;
     tail_ = &node.next_in_queue;
+    last_ = &node;
   }
+  // The last in the queue, or null. Only to compare with: it may be gone once others have run.
+  [[nodiscard]] const T* back() const noexcept { return last_; }
   T* pop() noexcept {
     T* node = head_;
     if (node != nullptr) {
       head_ = node->next_in_queue;
-      if (head_ == nullptr) tail_ = &head_;
+      if (head_ == nullptr) {
+        tail_ = &head_;
+        last_ = nullptr;
+      }
     }
     return node;
   }
@@ -82,6 +89,7 @@ class queue {
  private:
   T* head_ = nullptr;
   T** tail_ = &head_;
+  T* last_ = nullptr;
 };
 
 }  // namespace asyncfs::detail

@@ -1,0 +1,197 @@
+// Walking directory trees with many hands: from any number of loops at once, in bounded memory, by directory handles.
+//
+//   asyncfs::walk tree({{"src"}}, {.order = asyncfs::walk_order::bytes});
+//   // on each loop, beside each other:
+//   co_await tree.drive();                                          // lists directories; several per loop
+//   while (auto found = co_await tree.next()) use(*found);          // takes what was found; any number per loop
+//
+// Every entry is (open directory, one name): no path is resolved twice, and no symbolic link below a root is followed.
+// Unordered, directories are taken last in, first out. Ordered, entries come in the exact order of a sorted listing
+// while directories ahead are listed in parallel; the largest directory is then held whole.
+// Listing runs in place while directories come from the cache, and on workers, many at once, when they do not.
+//
+// Threads: `next` and `drive` from any loop's thread; the walk must outlive both. An error in a
+// directory is an entry with `error` set; the walk goes on. To end early call `stop`: waiting is not cancelled by scopes.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <asyncfs/directory.hpp>
+#include <asyncfs/task.hpp>
+
+namespace asyncfs {
+
+enum class walk_order : std::uint8_t {
+  none,
+  bytes,       // of whole paths, as `find | LC_ALL=C sort`: "a-b" before "a/c"
+  components,  // name by name: "a/c" before "a-b"
+};
+
+struct walk_root {
+  std::string path;                     // as the user gave it
+  bool follow = true;                   // a root that is a symbolic link stands for its target
+  unsigned char type = 0;               // DT_*, or DT_UNKNOWN to let the walk ask
+  std::optional<std::string> shown{};   // how paths below it begin, where that differs from `path`
+};
+
+// A directory on the way: its name, what lies above it, and what a user of the walk hangs on it. Thread-safe to read.
+class walk_directory {
+ public:
+  [[nodiscard]] const walk_directory* parent() const noexcept { return parent_.get(); }
+  [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
+  [[nodiscard]] std::size_t depth() const noexcept { return depth_; }
+  [[nodiscard]] bool is_root() const noexcept { return depth_ == 1; }
+  [[nodiscard]] std::size_t root() const noexcept { return root_; }   // which of the roots it is, or lies below
+  // For messages and output; built each time.
+  [[nodiscard]] std::string path() const;
+
+  // Set by `walk_options::enter`, released when nothing below the directory is unfinished any more.
+  std::shared_ptr<void> user;
+
+ private:
+  friend class walk;
+  std::shared_ptr<walk_directory> parent_;   // null only above the roots
+  std::string name_;
+  std::optional<std::string> shown_;
+  std::size_t depth_ = 0, root_ = 0;
+};
+
+namespace detail {
+struct walk_listing;
+struct walk_pending;
+}  // namespace detail
+
+// Something found. Keeps what it needs alive; cheap to move.
+class walk_entry {
+ public:
+  [[nodiscard]] const directory& at() const noexcept;         // where to open `name`
+  [[nodiscard]] const char* name() const noexcept;
+  [[nodiscard]] unsigned char type() const noexcept;          // DT_*; a directory only with `error`
+  [[nodiscard]] std::string path() const;
+  [[nodiscard]] const walk_directory& parent() const noexcept;
+  [[nodiscard]] bool is_root() const noexcept { return parent().depth() == 0; }
+  [[nodiscard]] std::size_t root() const noexcept;            // which of the roots it is, or lies below
+  // Place in the order of the walk, from 0 without gaps.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
+  // Why a directory could not be listed, and by which operation.
+  std::error_code error;
+  std::string_view operation;
+
+ private:
+  friend class walk;
+  std::shared_ptr<detail::walk_listing> listing_;
+  std::size_t index_ = 0;
+  std::uint64_t sequence_ = 0;
+};
+
+struct walk_options {
+  walk_order order = walk_order::none;
+  // Called for every directory after it was opened and before anything in it is given out, on a loop's thread.
+  // False: leave it and what is below it out.
+  std::function<task<bool>(walk_directory&, const directory&)> enter{};
+  std::size_t most_ready = 4096;        // entries found and not yet taken, before listing pauses
+  std::size_t most_listed = 65536;      // the same for directories listed ahead of the order
+  unsigned most_listings = 16;          // at once, when directories are not in the cache
+};
+
+class walk {
+ public:
+  walk(std::vector<walk_root> roots, walk_options options);
+  walk(const walk&) = delete;
+  walk& operator=(const walk&) = delete;
+  ~walk();
+
+  class next_awaiter;
+  // The next entry, or nothing at the end.
+  [[nodiscard]] next_awaiter next() noexcept;
+  // Lists directories until none is left. Run several: those there is no use for just wait.
+  [[nodiscard]] task<void> drive();
+  // Any thread: ends the walk early; `next` gives nothing more.
+  void stop() noexcept;
+
+ private:
+  using listing_ptr = std::shared_ptr<detail::walk_listing>;
+  using pending_ptr = std::shared_ptr<detail::walk_pending>;
+  class claim_awaiter;
+  // A task that waits for an entry or for a directory to list; what it waits for is put into it before it wakes.
+  class waiting : public detail::ready_node {
+   public:
+    void wake();
+
+   protected:
+    friend class walk;
+    void run() override { waiter_.resume(); }
+    loop* home_ = nullptr;
+    std::coroutine_handle<> waiter_;
+    std::optional<walk_entry> entry_;
+    pending_ptr claimed_;
+  };
+  struct range {          // found and not yet taken
+    listing_ptr listing;
+    std::size_t next, end;
+    std::error_code error{};
+    std::string_view operation{};
+  };
+  struct level {          // of the path that ordered emission is on
+    pending_ptr directory;
+    std::size_t next = 0;
+  };
+
+  task<void> list(pending_ptr work);
+  task<void> list_roots(pending_ptr work);
+  task<void> ask_types(detail::walk_listing& listing);
+  void sort(detail::walk_listing& listing) const;
+  void publish(const pending_ptr& work, listing_ptr listing, bool more);
+  void publish_failure(const pending_ptr& work, std::error_code error, std::string_view operation);
+
+  // With mutex_ held:
+  void add_children(const listing_ptr& listing);
+  void emit();
+  void emit_failure(const pending_ptr& work);
+  [[nodiscard]] std::optional<walk_entry> take();
+  [[nodiscard]] pending_ptr claim();
+  [[nodiscard]] bool finished() const noexcept;
+  // Gives what there is to those who wait; wake them once the mutex is released.
+  [[nodiscard]] std::vector<waiting*> settle();
+
+  const walk_options options_;
+  const std::vector<walk_root> roots_;
+  std::mutex mutex_;
+  std::vector<pending_ptr> unlisted_;   // last in, first out
+  pending_ptr demanded_;                // what ordered emission cannot go on without
+  std::vector<level> levels_;
+  std::deque<range> ready_;
+  std::size_t ready_count_ = 0, listed_ahead_ = 0;
+  unsigned listing_now_ = 0;
+  int uncached_ = 0;                    // above 0: directories have lately come from the device
+  std::uint64_t next_sequence_ = 0;
+  bool stopped_ = false;
+  std::vector<waiting*> takers_, listers_;
+};
+
+class walk::next_awaiter final : public waiting {
+ public:
+  explicit next_awaiter(walk& from) noexcept : from_(from) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <detail::awaiting_promise P>
+  bool await_suspend(std::coroutine_handle<P> waiter) {
+    home_ = &waiter.promise().home();
+    waiter_ = waiter;
+    return wait();
+  }
+  std::optional<walk_entry> await_resume() noexcept { return std::move(entry_); }
+
+ private:
+  // False: there is something, or never will be again.
+  bool wait();
+  walk& from_;
+};
+
+}  // namespace asyncfs

@@ -1,0 +1,418 @@
+#include <asyncfs/walk.hpp>
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace asyncfs {
+
+namespace detail {
+
+// One directory's entries, or a part of them when nothing has to be sorted.
+struct walk_listing {
+  struct item {
+    const char* name;
+    unsigned char type;
+    std::shared_ptr<walk_pending> child;  // of a directory, when order matters
+    std::size_t root = 0;                 // of a root
+  };
+  std::shared_ptr<walk_directory> directory;
+  std::shared_ptr<asyncfs::directory> handle;
+  std::vector<std::unique_ptr<std::byte[]>> names;
+  std::vector<item> items;
+};
+
+// A directory that is to be listed, or that ordered emission has not passed yet.
+struct walk_pending {
+  enum class state : std::uint8_t { unlisted, claimed, listed, failed };
+  std::shared_ptr<walk_directory> node;
+  std::shared_ptr<walk_listing> within;      // where it was found; dropped once it is open
+  std::shared_ptr<asyncfs::directory> handle;  // open already: the rest of it is to be read
+  bool follow = false;
+  state now = state::unlisted;
+  std::shared_ptr<walk_listing> listing;     // ordered: waits for its turn
+  std::error_code error;
+  std::string_view operation;
+};
+
+}  // namespace detail
+
+namespace {
+
+constexpr std::size_t scratch_bytes = std::size_t{64} << 10;
+
+// A listing slower than this came from a device: its base is well above a cached one and below one device read.
+constexpr std::uint64_t cached_ns = 60'000, cached_ns_per_entry = 400;
+constexpr int listings_until_cached_again = 64;
+
+// A name as it counts in the order of whole paths: a directory's ends in '/'.
+struct byte_order {
+  bool operator()(const detail::walk_listing::item& a, const detail::walk_listing::item& b) const noexcept {
+    const auto* x = reinterpret_cast<const unsigned char*>(a.name);
+    const auto* y = reinterpret_cast<const unsigned char*>(b.name);
+    for (; *x == *y && *x != 0; ++x, ++y) {
+    }
+    const auto end = [](const detail::walk_listing::item& i) -> unsigned char { return i.type == DT_DIR ? '/' : '\0'; };
+    return (*x != 0 ? *x : end(a)) < (*y != 0 ? *y : end(b));
+  }
+};
+
+}  // namespace
+
+// ---- what was found ------------------------------------------------------------------------------------------------
+
+std::string walk_directory::path() const {
+  std::string text = shown_ ? *shown_ : name_;
+  if (shown_) return text;
+  for (const walk_directory* above = parent_.get(); above != nullptr && above->depth_ > 0; above = above->parent_.get()) {
+    const std::string& head = above->shown_ ? *above->shown_ : above->name_;
+    text.insert(0, head.empty() || head.back() == '/' ? head : head + "/");
+    if (above->shown_) break;
+  }
+  return text;
+}
+
+const directory& walk_entry::at() const noexcept { return *listing_->handle; }
+const char* walk_entry::name() const noexcept { return listing_->items[index_].name; }
+unsigned char walk_entry::type() const noexcept { return listing_->items[index_].type; }
+const walk_directory& walk_entry::parent() const noexcept { return *listing_->directory; }
+std::size_t walk_entry::root() const noexcept { return is_root() ? listing_->items[index_].root : parent().root(); }
+
+std::string walk_entry::path() const {
+  std::string head = parent().depth() == 0 ? std::string() : parent().path();
+  if (!head.empty() && head.back() != '/') head += '/';
+  return head + name();
+}
+
+// ---- the walk ------------------------------------------------------------------------------------------------------
+
+walk::walk(std::vector<walk_root> roots, walk_options options) : options_(std::move(options)), roots_(std::move(roots)) {
+  auto top = std::make_shared<detail::walk_pending>();
+  top->node = std::make_shared<walk_directory>();
+  unlisted_.push_back(top);
+  if (options_.order != walk_order::none) levels_.push_back({std::move(top)});
+}
+
+walk::~walk() {
+  // Directories never listed and the listings they were found in hold each other.
+  for (const pending_ptr& left : unlisted_) left->within.reset();
+  for (const level& open : levels_)
+    if (open.directory->listing)
+      for (auto& item : open.directory->listing->items)
+        if (item.child) item.child->within.reset();
+}
+
+walk::next_awaiter walk::next() noexcept { return next_awaiter(*this); }
+
+void walk::stop() noexcept {
+  std::unique_lock lock(mutex_);
+  stopped_ = true;
+  ready_.clear();
+  ready_count_ = 0;
+  const auto woken = settle();
+  lock.unlock();
+  for (waiting* one : woken) one->wake();
+}
+
+void walk::waiting::wake() {
+  if (loop::current() == home_)
+    home_->make_ready(*this);
+  else
+    home_->post([this] { home_->make_ready(*this); });
+}
+
+bool walk::next_awaiter::wait() {
+  std::unique_lock lock(from_.mutex_);
+  entry_ = from_.take();
+  const bool nothing_comes = !entry_ && from_.finished();
+  if (!entry_ && !nothing_comes) from_.takers_.push_back(this);
+  const auto woken = from_.settle();
+  // Only the others: what settled for this task at once needs no wake-up, unless it was queued above.
+  const bool queued = !entry_ && !nothing_comes;
+  lock.unlock();
+  for (waiting* one : woken) one->wake();
+  return queued;
+}
+
+class walk::claim_awaiter final : public waiting {
+ public:
+  explicit claim_awaiter(walk& from) noexcept : from_(from) {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <detail::awaiting_promise P>
+  bool await_suspend(std::coroutine_handle<P> waiter) {
+    home_ = &waiter.promise().home();
+    waiter_ = waiter;
+    const std::lock_guard lock(from_.mutex_);
+    claimed_ = from_.claim();
+    if (claimed_ || from_.finished()) return false;
+    from_.listers_.push_back(this);
+    return true;
+  }
+  pending_ptr await_resume() noexcept { return std::move(claimed_); }
+
+ private:
+  walk& from_;
+};
+
+task<void> walk::drive() {
+  for (;;) {
+    claim_awaiter next(*this);
+    pending_ptr work = co_await next;
+    if (!work) co_return;
+    if (work->node->depth() == 0)
+      co_await list_roots(std::move(work));
+    else
+      co_await list(std::move(work));
+  }
+}
+
+task<void> walk::list_roots(pending_ptr work) {
+  auto listing = std::make_shared<detail::walk_listing>();
+  listing->directory = work->node;
+  listing->handle = std::make_shared<directory>();
+  for (const walk_root& root : roots_) {
+    unsigned char type = root.type;
+    if (type == DT_UNKNOWN) {
+      const char* path = root.path.c_str();
+      auto status = co_await as_result(here().status(path));
+      if (status && status->is_link() && root.follow) status = co_await as_result(here().status_followed(path));
+      // What cannot be asked is given out all the same: whoever opens it gets the error to tell.
+      type = status ? static_cast<unsigned char>(IFTODT(status->mode)) : static_cast<unsigned char>(DT_UNKNOWN);
+    }
+    listing->items.push_back({root.path.c_str(), type, nullptr, listing->items.size()});
+  }
+  publish(work, std::move(listing), false);
+}
+
+task<void> walk::list(pending_ptr work) {
+  const bool ordered = options_.order != walk_order::none;
+  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
+  auto listing = std::make_shared<detail::walk_listing>();
+  listing->directory = work->node;
+  list_arguments arguments{.buffer = scratch.get(), .capacity = scratch_bytes};
+  if (work->handle) arguments.directory = work->handle->fd();
+  const bool first = !work->handle;
+  do {
+    bool in_place = false;
+    {
+      const std::lock_guard lock(mutex_);
+      in_place = uncached_ == 0;
+    }
+    const directory& at = work->handle ? *work->handle : *work->within->handle;
+    const auto read = co_await as_result(at.list(work->node->name(), arguments, {.follow = work->follow, .in_place = in_place}));
+    if (arguments.directory >= 0 && !work->handle) {
+      work->handle = std::make_shared<directory>(arguments.directory);
+      if (read && first && options_.enter) {
+        const bool wanted = co_await options_.enter(*work->node, *work->handle);
+        if (!wanted) {
+          publish(work, std::move(listing), false);
+          co_return;
+        }
+      }
+    }
+    if (!read) {
+      // What was read before the failure still counts.
+      if (!listing->items.empty() && !ordered) publish(work, std::move(listing), true);
+      publish_failure(work, read.error(), work->handle ? "read directory" : "open directory");
+      co_return;
+    }
+    auto names = std::make_unique_for_overwrite<std::byte[]>(arguments.used);
+    std::memcpy(names.get(), scratch.get(), arguments.used);
+    for_each_entry({names.get(), arguments.used},
+                   [&](const directory_entry& entry) { listing->items.push_back({entry.name, entry.type, nullptr, 0}); });
+    listing->names.push_back(std::move(names));
+    const bool slow = arguments.nanoseconds > cached_ns + cached_ns_per_entry * listing->items.size();
+    const std::lock_guard lock(mutex_);
+    uncached_ = slow ? listings_until_cached_again : std::max(0, uncached_ - 1);
+  } while (ordered && !arguments.at_end);
+  listing->handle = work->handle;
+  co_await ask_types(*listing);
+  if (ordered) sort(*listing);
+  publish(work, std::move(listing), !arguments.at_end);
+}
+
+// Some file systems do not say in a directory what its entries are.
+task<void> walk::ask_types(detail::walk_listing& listing) {
+  for (auto& item : listing.items) {
+    if (item.type != DT_UNKNOWN) continue;
+    const auto status = co_await as_result(listing.handle->status(item.name));
+    if (status) item.type = static_cast<unsigned char>(IFTODT(status->mode));
+  }
+}
+
+void walk::sort(detail::walk_listing& listing) const {
+  if (options_.order == walk_order::bytes)
+    std::ranges::sort(listing.items, byte_order{});
+  else
+    std::ranges::sort(listing.items, [](const auto& a, const auto& b) { return std::strcmp(a.name, b.name) < 0; });
+}
+
+// Takes a listing in; `more`: the directory has more, to be read when there is room.
+void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
+  std::unique_lock lock(mutex_);
+  --listing_now_;
+  work->within.reset();
+  add_children(listing);
+  if (options_.order != walk_order::none) {
+    work->handle.reset();
+    work->now = detail::walk_pending::state::listed;
+    listed_ahead_ += listing->items.size();
+    work->listing = std::move(listing);
+  } else {
+    if (more) {
+      work->now = detail::walk_pending::state::unlisted;
+      unlisted_.push_back(work);
+    }
+    // Runs of what is no directory.
+    for (std::size_t i = 0; i < listing->items.size();) {
+      if (listing->items[i].type == DT_DIR) {
+        ++i;
+        continue;
+      }
+      const std::size_t begin = i;
+      while (i < listing->items.size() && listing->items[i].type != DT_DIR) ++i;
+      ready_count_ += i - begin;
+      ready_.push_back({listing, begin, i});
+    }
+  }
+  const auto woken = settle();
+  lock.unlock();
+  for (waiting* one : woken) one->wake();
+}
+
+void walk::publish_failure(const pending_ptr& work, std::error_code error, std::string_view operation) {
+  std::unique_lock lock(mutex_);
+  --listing_now_;
+  work->within.reset();
+  work->handle.reset();
+  work->now = detail::walk_pending::state::failed;
+  work->error = error;
+  work->operation = operation;
+  if (options_.order == walk_order::none) emit_failure(work);
+  const auto woken = settle();
+  lock.unlock();
+  for (waiting* one : woken) one->wake();
+}
+
+void walk::add_children(const listing_ptr& listing) {
+  const bool ordered = options_.order != walk_order::none;
+  // Last in, first out: pushed backwards, the first comes out first.
+  for (std::size_t i = listing->items.size(); i-- > 0;) {
+    auto& item = listing->items[i];
+    if (item.type != DT_DIR) continue;
+    auto child = std::make_shared<detail::walk_pending>();
+    child->node = std::make_shared<walk_directory>();
+    child->node->parent_ = listing->directory;
+    child->node->name_ = item.name;
+    child->node->depth_ = listing->directory->depth_ + 1;
+    child->within = listing;
+    child->node->root_ = child->node->is_root() ? i : listing->directory->root_;
+    if (child->node->is_root()) {
+      child->follow = roots_[i].follow;
+      child->node->shown_ = roots_[i].shown;
+    }
+    if (ordered) item.child = child;
+    unlisted_.push_back(std::move(child));
+  }
+}
+
+void walk::emit_failure(const pending_ptr& work) {
+  auto alone = std::make_shared<detail::walk_listing>();
+  alone->directory = work->node->parent_;
+  alone->handle = std::make_shared<directory>();
+  // The pending directory keeps the name alive.
+  alone->items.push_back({work->node->name(), DT_DIR, work, work->node->root()});
+  ++ready_count_;
+  ready_.push_back({std::move(alone), 0, 1, work->error, work->operation});
+}
+
+// Ordered: moves on along the tree as far as it is listed.
+void walk::emit() {
+  demanded_.reset();
+  while (ready_count_ < options_.most_ready && !levels_.empty()) {
+    level& here = levels_.back();
+    const pending_ptr directory = here.directory;
+    if (directory->now == detail::walk_pending::state::failed) {
+      emit_failure(directory);
+      levels_.pop_back();
+      continue;
+    }
+    if (directory->now != detail::walk_pending::state::listed) {
+      if (directory->now == detail::walk_pending::state::unlisted) demanded_ = directory;
+      return;
+    }
+    const listing_ptr listing = directory->listing;
+    const auto& items = listing->items;
+    const std::size_t begin = here.next;
+    while (here.next < items.size() && items[here.next].child == nullptr) ++here.next;
+    if (here.next > begin) {
+      ready_count_ += here.next - begin;
+      listed_ahead_ -= here.next - begin;
+      ready_.push_back({listing, begin, here.next});
+    }
+    if (here.next == items.size()) {
+      directory->listing.reset();
+      levels_.pop_back();
+    } else {
+      --listed_ahead_;
+      pending_ptr child = std::exchange(listing->items[here.next++].child, nullptr);
+      levels_.push_back({std::move(child)});
+    }
+  }
+}
+
+std::optional<walk_entry> walk::take() {
+  if (ready_.empty()) return std::nullopt;
+  range& first = ready_.front();
+  walk_entry entry;
+  entry.listing_ = first.listing;
+  entry.index_ = first.next++;
+  entry.sequence_ = next_sequence_++;
+  entry.error = first.error;
+  entry.operation = first.operation;
+  --ready_count_;
+  if (first.next == first.end) ready_.pop_front();
+  return entry;
+}
+
+walk::pending_ptr walk::claim() {
+  if (stopped_ || listing_now_ >= options_.most_listings) return nullptr;
+  const auto begin = [this](pending_ptr chosen) {
+    chosen->now = detail::walk_pending::state::claimed;
+    ++listing_now_;
+    return chosen;
+  };
+  if (demanded_) return begin(std::exchange(demanded_, nullptr));
+  if (ready_count_ >= options_.most_ready || listed_ahead_ >= options_.most_listed) return nullptr;
+  while (!unlisted_.empty()) {
+    pending_ptr last = std::move(unlisted_.back());
+    unlisted_.pop_back();
+    if (last->now == detail::walk_pending::state::unlisted) return begin(std::move(last));
+  }
+  return nullptr;
+}
+
+bool walk::finished() const noexcept {
+  if (stopped_) return true;
+  if (listing_now_ != 0 || !ready_.empty()) return false;
+  return options_.order == walk_order::none ? unlisted_.empty() : levels_.empty();
+}
+
+std::vector<walk::waiting*> walk::settle() {
+  std::vector<waiting*> woken;
+  if (options_.order != walk_order::none && !stopped_) emit();
+  const auto serve = [&](std::vector<waiting*>& queue, auto&& give) {
+    while (!queue.empty()) {
+      if (!give(*queue.back()) && !finished()) return;
+      woken.push_back(queue.back());
+      queue.pop_back();
+    }
+  };
+  serve(takers_, [this](waiting& one) { return (one.entry_ = take()).has_value(); });
+  serve(listers_, [this](waiting& one) { return (one.claimed_ = claim()) != nullptr; });
+  return woken;
+}
+
+}  // namespace asyncfs

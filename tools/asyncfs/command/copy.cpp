@@ -1,0 +1,276 @@
+// asyncfs copy: trees, with owners, modes, times and links as they were; every file whole or not there.
+
+#include <asyncfs/files.hpp>
+#include <dirent.h>
+#include <fmt/format.h>
+#include <stdio.h>
+
+#include <cerrno>
+
+#include "command/commands.hpp"
+#include "copy/destination.hpp"
+#include "copy/targets.hpp"
+
+namespace tool {
+
+namespace {
+
+constexpr std::size_t read_piece = std::size_t{64} << 10;   // a file that fits is copied by one read and one write
+constexpr std::uint32_t mode_bits = 07777;
+
+struct copy_state {
+  const std::vector<copy_target>& targets;
+  const owner_identity who;
+  messages& say;
+  destination_queue destinations;
+};
+
+// The place an entry is copied to.
+struct place {
+  const asyncfs::directory* holder;
+  std::string name, shown;
+  bool fresh;   // nothing can be there yet
+};
+
+class file_copier {
+ public:
+  file_copier(copy_state& state, report& out)
+      : state_(state), out_(out), buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)), random_(random_number()) {}
+
+  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
+    if (entry.error) {
+      state_.say.failure(fmt::format("cannot {} {}", entry.operation, shell_quoted(entry.path())), entry.error);
+    } else {
+      const place to = place_of(entry);
+      switch (entry.type()) {
+        case DT_REG: co_await copy_regular(entry, to); break;
+        case DT_LNK: co_await copy_link(entry, to); break;
+        default: co_await copy_special(entry, to); break;
+      }
+    }
+    co_await out_.deliver(entry.sequence(), {});
+    co_await state_.destinations.drain();
+  }
+
+ private:
+  place place_of(const asyncfs::walk_entry& entry) const {
+    if (entry.is_root()) {
+      const copy_target& target = state_.targets[entry.root()];
+      return {target.parent.get(), target.name, target.shown, false};
+    }
+    const auto& above = *static_cast<const destination*>(entry.parent().user.get());
+    return {&above.handle, entry.name(), above.shown + "/" + entry.name(), above.fresh};
+  }
+  void failure(std::string_view what, const std::string& name, const std::error_code& why) {
+    state_.say.failure(fmt::format("cannot {} {}", what, shell_quoted(name)), why);
+  }
+  // Where to build what will be called to.name.
+  std::string building_name(const place& to) { return to.fresh ? to.name : private_name(to.name, ++random_); }
+
+  asyncfs::task<void> copy_regular(asyncfs::walk_entry& entry, const place& to) {
+    const auto begun = stability::begin();
+    auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    if (!opened) {
+      failure("open for reading", entry.path(), opened.error());
+      co_return;
+    }
+    asyncfs::file source = *std::move(opened);
+    co_await copy_open(entry, source, begun, to);
+    const auto closed = co_await asyncfs::as_result(source.close());
+    static_cast<void>(closed);  // nothing was written to it, so nothing can be lost
+  }
+
+  asyncfs::task<void> copy_open(asyncfs::walk_entry& entry, const asyncfs::file& source, stability begun, const place& to) {
+    const auto first = co_await asyncfs::as_result(source.read_at({buffer_.get(), read_piece}, 0));
+    if (!first) {
+      failure("read", entry.path(), first.error());
+      co_return;
+    }
+    const auto status = co_await asyncfs::as_result(source.status());
+    if (!status) {
+      failure("examine", entry.path(), status.error());
+      co_return;
+    }
+    if (!status->is_regular()) {
+      state_.say.failure(fmt::format("{} was replaced while copying; it is not a regular file any more", shell_quoted(entry.path())));
+      co_return;
+    }
+    const std::string built_as = building_name(to);
+    auto created = co_await asyncfs::as_result(to.holder->create(built_as.c_str(), O_WRONLY | O_EXCL | O_NOFOLLOW, 0600));
+    if (!created) {
+      failure("create", to.shown, created.error());
+      co_return;
+    }
+    asyncfs::file target = *std::move(created);
+    bool complete = co_await fill(entry, source, target, *first, *status, begun, to);
+    if (complete) complete = co_await dress(target, *status, to);
+    const auto closed = co_await asyncfs::as_result(target.close());
+    if (complete && !closed) {
+      failure("finish writing", to.shown, closed.error());
+      complete = false;
+    }
+    if (complete && built_as != to.name) {
+      const auto named = co_await asyncfs::as_result(to.holder->rename(built_as.c_str(), *to.holder, to.name.c_str()));
+      if (!named) {
+        failure("replace", to.shown, named.error());
+        complete = false;
+      }
+    }
+    if (complete) co_return;
+    const auto removed = co_await asyncfs::as_result(to.holder->remove(built_as.c_str()));
+    if (!removed) failure("remove the unfinished copy of", to.shown, removed.error());
+  }
+
+  // The content. `first` bytes are in the buffer already.
+  asyncfs::task<bool> fill(const asyncfs::walk_entry& entry, const asyncfs::file& source, const asyncfs::file& target, std::size_t first,
+                           const asyncfs::file_status& status, stability begun, const place& to) {
+    const bool has_holes = status.blocks * 512 < status.size;
+    const bool small = first < read_piece && !has_holes;
+    bool changed = false;
+    try {
+      if (small && first == status.size) {
+        co_await asyncfs::write_all_at(target, {buffer_.get(), first}, 0);
+        if (begun.proves_unchanged(status)) co_return true;
+      }
+      // Large, with holes, of a size that lies, or changed a moment ago: by the long way, between two equal statuses.
+      for (int round = 0; round < 2; ++round) {
+        const asyncfs::file_status before = co_await source.status();
+        co_await target.truncate(0);
+        const asyncfs::copy_outcome copied = co_await asyncfs::copy_file(source, target);
+        const asyncfs::file_status after = co_await source.status();
+        changed = before.changed != after.changed || before.size != after.size || (after.size != 0 && copied.bytes != after.size);
+        if (!changed) co_return true;
+      }
+    } catch (const std::system_error& error) {
+      state_.say.failure(fmt::format("cannot copy {} to {}", shell_quoted(entry.path()), shell_quoted(to.shown)), error.code());
+      co_return false;
+    }
+    state_.say.failure(fmt::format("{} changed while copying; no copy was made, copy it again when it is at rest", shell_quoted(entry.path())));
+    co_return false;
+  }
+
+  // Owner before mode, since a change of owner clears setuid; times last, since all else touches them.
+  asyncfs::task<bool> dress(const asyncfs::file& target, const asyncfs::file_status& source, const place& to) {
+    std::uint32_t mode = source.mode & mode_bits;
+    if (source.user != state_.who.user || source.group != state_.who.group) {
+      const auto owned = co_await asyncfs::as_result(target.set_owner(source.user, source.group));
+      if (!owned) {
+        mode &= ~static_cast<std::uint32_t>(S_ISUID | S_ISGID);
+        if (state_.who.is_root) failure("preserve the ownership of", to.shown, owned.error());
+      }
+    }
+    const auto moded = co_await asyncfs::as_result(target.set_mode(mode));
+    if (!moded) failure("preserve the permissions of", to.shown, moded.error());
+    const auto timed = co_await asyncfs::as_result(target.set_times(source.accessed, source.modified));
+    if (!timed) failure("preserve the times of", to.shown, timed.error());
+    co_return true;
+  }
+
+  // Links and nodes are made under a private name too, dressed by name, and renamed over what may be there.
+  asyncfs::task<void> copy_link(asyncfs::walk_entry& entry, const place& to) {
+    const auto status = co_await asyncfs::as_result(entry.at().status(entry.name()));
+    if (!status) {
+      failure("examine", entry.path(), status.error());
+      co_return;
+    }
+    const auto target = co_await asyncfs::as_result(entry.at().read_link(entry.name()));
+    if (!target) {
+      failure("read the symbolic link", entry.path(), target.error());
+      co_return;
+    }
+    const std::string built_as = building_name(to);
+    const auto made = co_await asyncfs::as_result(to.holder->symlink(target->c_str(), built_as.c_str()));
+    if (!made) {
+      failure("create the symbolic link", to.shown, made.error());
+      co_return;
+    }
+    co_await finish_by_name(*status, built_as, to);
+  }
+
+  asyncfs::task<void> copy_special(asyncfs::walk_entry& entry, const place& to) {
+    const auto status = co_await asyncfs::as_result(entry.at().status(entry.name()));
+    if (!status) {
+      failure("examine", entry.path(), status.error());
+      co_return;
+    }
+    const std::string built_as = building_name(to);
+    const auto made = co_await asyncfs::as_result(to.holder->make_node(built_as.c_str(), (status->mode & S_IFMT) | 0600, status->special_device));
+    if (!made) {
+      failure("create the special file", to.shown, made.error());
+      co_return;
+    }
+    co_await finish_by_name(*status, built_as, to);
+  }
+
+  asyncfs::task<void> finish_by_name(const asyncfs::file_status& source, const std::string& built_as, const place& to) {
+    std::uint32_t mode = source.mode & mode_bits;
+    if (source.user != state_.who.user || source.group != state_.who.group) {
+      const auto owned = co_await asyncfs::as_result(to.holder->set_owner(built_as.c_str(), source.user, source.group));
+      if (!owned) mode &= ~static_cast<std::uint32_t>(S_ISUID | S_ISGID);
+      if (!owned && state_.who.is_root) failure("preserve the ownership of", to.shown, owned.error());
+    }
+    if (!source.is_link()) {
+      const auto moded = co_await asyncfs::as_result(to.holder->set_mode(built_as.c_str(), mode));
+      if (!moded) failure("preserve the permissions of", to.shown, moded.error());
+    }
+    const auto timed = co_await asyncfs::as_result(to.holder->set_times(built_as.c_str(), source.accessed, source.modified));
+    if (!timed) failure("preserve the times of", to.shown, timed.error());
+    if (built_as == to.name) co_return;
+    const auto named = co_await asyncfs::as_result(to.holder->rename(built_as.c_str(), *to.holder, to.name.c_str()));
+    if (named) co_return;
+    failure("replace", to.shown, named.error());
+    const auto removed = co_await asyncfs::as_result(to.holder->remove(built_as.c_str()));
+    if (!removed) failure("remove the unfinished copy of", to.shown, removed.error());
+  }
+
+  copy_state& state_;
+  report& out_;
+  std::unique_ptr<std::byte[]> buffer_;
+  std::uint64_t random_;
+};
+
+asyncfs::task<bool> enter(copy_state& state, asyncfs::walk_directory& source, const asyncfs::directory& handle) {
+  const auto status = co_await asyncfs::as_result(handle.status());
+  if (!status) {
+    state.say.failure(fmt::format("cannot examine {}", shell_quoted(source.path())), status.error());
+    co_return false;
+  }
+  std::shared_ptr<destination> made;
+  if (source.is_root()) {
+    const copy_target& target = state.targets[source.root()];
+    made = co_await state.destinations.enter(nullptr, target.parent, target.name, target.shown, *status);
+  } else {
+    const auto above = std::static_pointer_cast<destination>(source.parent()->user);
+    std::string shown = above->shown + "/" + source.name();
+    made = co_await state.destinations.enter(above, nullptr, source.name(), std::move(shown), *status);
+  }
+  source.user = made;
+  co_return made != nullptr;
+}
+
+}  // namespace
+
+int run(const copy_command& command) {
+  messages say("asyncfs copy");
+  const std::vector<copy_target> targets = choose_targets(command.paths, say);
+  if (targets.empty()) return 1;
+  const owner_identity who = owner_identity::of_process();
+  copy_state state{targets, who, say, destination_queue(who, say)};
+  report out(1, report::order::as_it_comes);
+  tree_work work;
+  for (const copy_target& target : targets) work.roots.push_back({.path = target.source, .follow = target.source.back() == '/'});
+  work.walk.enter = [&state](asyncfs::walk_directory& source, const asyncfs::directory& handle) { return enter(state, source, handle); };
+  work.make_visitor = [&]() -> visitor {
+    auto copier = std::make_shared<file_copier>(state, out);
+    return [copier](asyncfs::walk_entry& entry) { return copier->visit(entry); };
+  };
+  work.afterwards = [&state] { return state.destinations.drain_all(); };
+  // Creating, writing into the page cache and setting attributes are quick, and the kernel's ring would hand each of
+  // them to a worker thread; measured, doing them here costs no more and keeps the workers out.
+  using enum asyncfs::opcode;
+  work.in_place = {create, write, fchmod, fchmodat, fchownat, utimensat, mkdirat, symlinkat, readlinkat, renameat, statx, mknodat, unlinkat, ftruncate};
+  run_tree(command.tree, std::move(work), out);
+  return say.any_failure() ? 1 : 0;
+}
+
+}  // namespace tool

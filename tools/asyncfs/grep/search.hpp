@@ -1,0 +1,45 @@
+// Searches one open file: assembles whole lines from reads, asks the matcher, and writes what ripgrep would print.
+#pragma once
+
+#include <asyncfs/file.hpp>
+#include <asyncfs/task.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grep/matcher.hpp"
+
+namespace tool {
+
+struct search_options {
+  bool numbers = false;      // line numbers
+  bool count = false;        // only how many lines match
+  bool names_only = false;   // only whether any does
+};
+
+// Takes pieces of output while a file is searched, so that a file with many matches does not pile up in memory.
+using text_sink = std::function<asyncfs::task<void>(std::string_view)>;
+
+class searcher {
+ public:
+  searcher(const pattern& what, const search_options& options);
+
+  struct outcome {
+    std::uint64_t lines = 0;        // that matched
+    bool limit_hit = false;         // PCRE2 gave up: the file was not searched to its end
+    bool line_too_long = false;
+  };
+  // `prefix` is what stands before every line and result: "path:" or nothing. `shown` names the file by itself.
+  asyncfs::task<asyncfs::result<outcome>> search(const asyncfs::file& source, const std::string& prefix, std::string_view shown, const text_sink& sink);
+
+ private:
+  struct progress;
+  bool search_lines(std::string_view lines, const std::string& prefix, progress& state, std::string& text);
+
+  matcher matcher_;
+  const search_options options_;
+  std::vector<char> buffer_;
+};
+
+}  // namespace tool

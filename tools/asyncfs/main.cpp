@@ -1,0 +1,129 @@
+// The command line: parses, and hands over to a command.
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+
+#include "command/commands.hpp"
+
+namespace tool {
+
+void die_of_closed_pipe() {
+  ::signal(SIGPIPE, SIG_DFL);
+  ::raise(SIGPIPE);
+  ::_exit(128 + SIGPIPE);
+}
+
+namespace {
+
+constexpr int wrong_usage = 2;
+
+const std::map<std::string, asyncfs::engine_kind> engines = {{"auto", asyncfs::engine_kind::automatic},
+                                                             {"uring", asyncfs::engine_kind::uring},
+                                                             {"threads", asyncfs::engine_kind::threads},
+                                                             {"sync", asyncfs::engine_kind::sync}};
+const std::map<std::string, algorithm> algorithms = {{"sha256", algorithm::sha256}, {"xxh128", algorithm::xxh128}};
+
+// CLI11's own check for these says what it would accept, but shows numbers for names.
+template <class T>
+auto one_of(const std::map<std::string, T>& names, T& into) {
+  return [&names, &into](const std::string& word) {
+    const auto found = names.find(word);
+    if (found != names.end()) {
+      into = found->second;
+      return;
+    }
+    std::string known;
+    for (const auto& [name, value] : names) known += (known.empty() ? "" : ", ") + name;
+    throw CLI::ValidationError(fmt::format("{} is unknown; choose one of {}", shell_quoted(word), known));
+  };
+}
+
+void add_tree_options(CLI::App& app, tree_options& tree) {
+  app.add_option_function<std::string>("--engine", one_of(engines, tree.engine), "How to do I/O: auto, uring, threads or sync")->type_name("ENGINE")->group("Speed");
+  app.add_option("-j,--jobs", tree.jobs, "Loops, each on its own thread (default: one a CPU)")->check(CLI::Range(1u, 1024u))->type_name("N")->group("Speed");
+  app.add_option("--depth", tree.depth, "Files in flight a loop (default: as the device asks)")->check(CLI::Range(1u, 4096u))->type_name("N")->group("Speed");
+}
+
+// As many descriptors as may be had: files in flight and open directories need them.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app{"Copies, hashes and searches trees of files, asynchronously.", "asyncfs"};
+  app.set_version_flag("--version", "asyncfs " ASYNCFS_VERSION);
+  app.require_subcommand(1);
+
+  copy_command copy;
+  CLI::App& copying = *app.add_subcommand("copy", "Copy files and trees with their owners, modes, times and links");
+  copying.add_option("PATH", copy.paths, "Sources, then the destination")->required()->expected(2, -1);
+  add_tree_options(copying, copy.tree);
+
+  hash_command hash;
+  CLI::App& hashing = *app.add_subcommand("hash", "Print digests of files, one line each, in the order of their paths");
+  hashing.add_option("PATH", hash.paths, "Files and trees")->required();
+  hashing.add_option_function<std::string>("-a,--algorithm", one_of(algorithms, hash.which), "sha256 (default) or xxh128")->type_name("ALGORITHM");
+  add_tree_options(hashing, hash.tree);
+
+  grep_command grep;
+  CLI::App& grepping = *app.add_subcommand("grep", "Print lines that match a pattern (PCRE2)");
+  grepping.add_option("PATTERN", grep.pattern, "A Perl-compatible regular expression")->required();
+  grepping.add_option("PATH", grep.paths, "Files and trees (default: the current directory)");
+  grepping.add_flag("-i,--ignore-case", grep.ignore_case, "Letters match in either case");
+  grepping.add_flag("-F,--fixed-strings", grep.fixed, "The pattern is a string, not an expression");
+  grepping.add_flag("-n,--line-number", grep.numbers, "Print line numbers");
+  grepping.add_flag("-c,--count", grep.count, "Print only how many lines match, for files where any does");
+  grepping.add_flag("-l,--files-with-matches", grep.names_only, "Print only the names of files with a match");
+  grepping.add_flag("-u,--unrestricted", grep.unrestricted, "Once: no ignore files; twice: hidden files too; three times: binary files too");
+  grepping.add_option_function<std::string>("--sort", [&grep](const std::string& key) {
+            if (key != "path") throw CLI::ValidationError(fmt::format("{} is unknown; choose path", shell_quoted(key)));
+            grep.sorted = true;
+          }, "Order of the output: path")->type_name("KEY");
+  add_tree_options(grepping, grep.tree);
+
+  probe_command probe;
+  CLI::App& probing = *app.add_subcommand("probe", "Show what this kernel offers, and where each operation runs");
+  probing.add_option("--engine", probe.engine, "auto, uring, threads or sync")->check(CLI::IsMember({"auto", "uring", "threads", "sync"}));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.get_subcommands().empty() ? app.help().c_str() : app.get_subcommands().front()->help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    std::puts(version.what());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    const std::string name = chosen.empty() ? "asyncfs" : "asyncfs " + chosen.front()->get_name();
+    std::fputs(fmt::format("{}: {}\nTry '{} --help' for more information.\n", name, error.what(), name).c_str(), stderr);
+    return wrong_usage;
+  }
+  raise_descriptor_limit();
+  ::signal(SIGPIPE, SIG_IGN);
+  const std::string name = app.get_subcommands().front()->get_name();
+  try {
+    if (copying.parsed()) return run(copy);
+    if (hashing.parsed()) return run(hash);
+    if (grepping.parsed()) return run(grep);
+    return run(probe);
+  } catch (const std::exception& error) {
+    messages("asyncfs " + name).failure(error.what());
+    return grepping.parsed() ? 2 : 1;
+  }
+}
+
+}  // namespace
+
+}  // namespace tool
+
+int main(int argc, char** argv) { return tool::run_command_line(argc, argv); }

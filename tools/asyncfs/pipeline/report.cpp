@@ -1,0 +1,111 @@
+#include "pipeline/report.hpp"
+
+#include <utility>
+
+namespace tool {
+
+namespace {
+
+constexpr std::uint64_t most_ahead = 16384;                       // entries begun beyond the head
+constexpr std::size_t most_held = std::size_t{8} << 20;           // bytes that wait for their turn
+constexpr std::size_t enough_to_write = std::size_t{64} << 10;
+constexpr std::size_t most_unwritten = std::size_t{1} << 20;      // bytes in order that wait for the writer
+
+}  // namespace
+
+std::error_code report::error() const {
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+asyncfs::task<void> report::credit(std::uint64_t sequence) {
+  if (!ordered_) co_return;
+  for (;;) {
+    const std::uint64_t seen = moved_.now();
+    {
+      const std::lock_guard lock(mutex_);
+      if (sequence < head_ + most_ahead) co_return;
+    }
+    co_await moved_.after(seen);
+  }
+}
+
+asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view text, bool last) {
+  bool moved = false;
+  for (;;) {
+    const std::uint64_t seen = moved_.now();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!ordered_ || sequence == head_) {
+        ready_ += text;
+        if (ordered_ && last) {
+          if (!window_.empty()) window_.pop_front();
+          ++head_;
+          while (!window_.empty() && (window_.front().done || !window_.front().text.empty())) {
+            held_ -= window_.front().text.size();
+            ready_ += std::exchange(window_.front().text, {});
+            if (!window_.front().done) break;  // the new head: what it has so far is out, the rest streams
+            window_.pop_front();
+            ++head_;
+          }
+          moved = true;
+        }
+        break;
+      }
+      if (held_ + text.size() <= most_held || text.empty()) {
+        const auto index = static_cast<std::size_t>(sequence - head_);
+        if (window_.size() <= index) window_.resize(index + 1);
+        window_[index].text += text;
+        window_[index].done = last;
+        held_ += text.size();
+        break;
+      }
+    }
+    co_await moved_.after(seen);  // too much is held: until this entry is the head, or others have gone
+  }
+  if (moved) moved_.notify();
+  co_await flush(false);
+}
+
+asyncfs::task<void> report::finish() { co_await flush(true); }
+
+// One task writes at a time; the others wait only when it falls far behind, or at the very end.
+asyncfs::task<void> report::flush(bool all) {
+  for (;;) {
+    const std::uint64_t seen = moved_.now();
+    bool wait = false;
+    std::string text;
+    {
+      const std::lock_guard lock(mutex_);
+      if (error_) ready_.clear();
+      if (writing_) {
+        wait = all || ready_.size() >= most_unwritten;
+        if (!wait) co_return;
+      } else {
+        if (ready_.size() < (all ? 1 : enough_to_write)) co_return;
+        writing_ = true;
+        text.swap(ready_);
+      }
+    }
+    if (wait) {
+      co_await moved_.after(seen);
+      continue;
+    }
+    std::error_code failed;
+    for (std::string_view rest = text; !rest.empty() && !failed;) {
+      const auto written = co_await asyncfs::as_result(out_.write(std::as_bytes(std::span(rest))));
+      if (written)
+        rest.remove_prefix(*written);
+      else
+        failed = written.error();
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (failed) error_ = failed;
+    }
+    moved_.notify();
+  }
+}
+
+}  // namespace tool

@@ -1,0 +1,54 @@
+// Where results go: standard output, in the order of the walk when asked, through a bounded window.
+//
+// Any loop may deliver. Ordered, an entry's text waits until all before it have been delivered; the head of the order
+// streams straight through, and whoever is too far ahead of it waits for credit before starting work.
+#pragma once
+
+#include <asyncfs/event_count.hpp>
+#include <asyncfs/file.hpp>
+#include <asyncfs/task.hpp>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+
+namespace tool {
+
+class report {
+ public:
+  enum class order : std::uint8_t { as_it_comes, of_the_walk };
+
+  report(int fd, order how) : out_(fd), ordered_(how == order::of_the_walk) {}
+  report(const report&) = delete;
+  report& operator=(const report&) = delete;
+  ~report() { static_cast<void>(out_.release()); }  // the descriptor is the caller's
+
+  // To be awaited before work on an entry begins: returns when the window has room for it.
+  asyncfs::task<void> credit(std::uint64_t sequence);
+  // Adds text to an entry's output; the last time with `last`. Exactly one `last` an entry, also when it has no text.
+  asyncfs::task<void> deliver(std::uint64_t sequence, std::string_view text, bool last = true);
+  // Writes what is left. After all entries were delivered.
+  asyncfs::task<void> finish();
+  // Nobody reads any more (EPIPE), or writing failed: further text is dropped.
+  [[nodiscard]] std::error_code error() const;
+
+ private:
+  struct waiting {
+    std::string text;
+    bool done = false;
+  };
+  asyncfs::task<void> flush(bool all);
+
+  asyncfs::file out_;
+  const bool ordered_;
+  mutable std::mutex mutex_;
+  asyncfs::event_count moved_;
+  std::uint64_t head_ = 0;
+  std::deque<waiting> window_;       // window_[0] is the head's
+  std::size_t held_ = 0;             // bytes in the window behind the head
+  std::string ready_;                // in order, to be written
+  bool writing_ = false;
+  std::error_code error_;
+};
+
+}  // namespace tool

@@ -1,0 +1,50 @@
+// The pipeline under every command: walk → work → report, on several loops at once.
+//
+// A command says what it does with one entry; this decides how many are worked on at a time. Each loop starts with few
+// files in flight, whose buffers stay in the CPU's cache, and takes more while it finds itself waiting for a device.
+#pragma once
+
+#include <asyncfs/walk.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "message.hpp"
+#include "pipeline/report.hpp"
+
+namespace tool {
+
+struct tree_options {
+  asyncfs::engine_kind engine = asyncfs::engine_kind::automatic;
+  unsigned jobs = 0;    // loops; 0: one a CPU
+  unsigned depth = 0;   // files in flight a loop; 0: as the device asks
+};
+
+// What a command does with one entry. Called by one worker for one entry after the other; it must deliver to the report
+// exactly once with `last`, and names its own failures.
+using visitor = std::function<asyncfs::task<void>(asyncfs::walk_entry&)>;
+
+struct tree_work {
+  std::vector<asyncfs::walk_root> roots;
+  asyncfs::walk_options walk;
+  // Makes a worker's visitor, with the buffers it needs; called on the worker's loop.
+  std::function<visitor()> make_visitor;
+  // Runs on every loop after its workers have ended; optional.
+  std::function<asyncfs::task<void>()> afterwards{};
+  // Operations that this command had better do in place (engine_options::run).
+  std::vector<asyncfs::opcode> in_place{};
+};
+
+// Walks the roots and visits what is found. Throws std::system_error when no loop can be set up.
+void run_tree(const tree_options& options, tree_work work, report& out);
+
+// How much an open file may be trusted to stand still.
+struct stability {
+  asyncfs::file_time opened;
+  // Now, as file systems stamp their changes.
+  [[nodiscard]] static stability begin() noexcept;
+  // True when a change since `opened` would show in the time of the last change.
+  [[nodiscard]] bool proves_unchanged(const asyncfs::file_status& after) const noexcept;
+};
+
+}  // namespace tool
