@@ -250,7 +250,7 @@ void post_to_self(State& state) {
 
 class timer final : public asyncfs::detail::pending {
  public:
-  timer() noexcept : pending(asyncfs::opcode::timeout) {}
+  timer() noexcept : pending(asyncfs::opcode::timeout, false) {}
   void prepare(asyncfs::request&) override {}
   void run() override { finish(); }
 };

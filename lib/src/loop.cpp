@@ -140,17 +140,20 @@ void loop::turn(const std::function<bool()>& done) {
 
 void loop::take_in_completions() {
   const std::size_t count = engine_->reap(batch_);
+  std::size_t ended = 0, bounded = 0;
   flow_.in_flight += in_flight_;
   flow_.completed += count;
   for (const completion& event : std::span(batch_).first(count)) {
     auto& op = *reinterpret_cast<detail::pending*>(static_cast<std::uintptr_t>(event.user_data));
     if (event.last()) {
-      --in_flight_;
-      bounded_in_flight_ -= op.bounded_;
+      ++ended;
+      bounded += op.bounded_;
       static_cast<detail::scope_hook&>(op).unlink();
     }
     op.arrive(event);
   }
+  in_flight_ -= ended;
+  bounded_in_flight_ -= bounded;
 }
 
 void loop::take_in_posts() {

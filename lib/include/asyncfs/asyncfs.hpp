@@ -15,6 +15,7 @@
 #include <asyncfs/operation.hpp>
 #include <asyncfs/result.hpp>
 #include <asyncfs/run.hpp>
+#include <asyncfs/scope.hpp>
 #include <asyncfs/socket.hpp>
 #include <asyncfs/task.hpp>
 #include <asyncfs/timer.hpp>

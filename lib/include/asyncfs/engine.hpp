@@ -109,9 +109,10 @@ class engine {
   }
   void awake() noexcept { asleep_.store(false, std::memory_order_relaxed); }
 
-  std::array<bool, 256> direct_{};
+  // What every operation looks at shares a cache line with the table's first rows.
   request* next_slot_ = nullptr;
   request* last_slot_ = nullptr;
+  std::array<bool, 256> direct_{};
   counters count_;
 
  private:

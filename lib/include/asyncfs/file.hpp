@@ -201,7 +201,7 @@ class file {
     return static_cast<std::uint32_t>(bytes < most_per_transfer ? bytes : most_per_transfer);
   }
   template <class T>
-  request transfer(T* data, std::size_t count, std::uint64_t offset) const noexcept {
+  detail::plain_request transfer(T* data, std::size_t count, std::uint64_t offset) const noexcept {
     return {.fd = fd(), .offset = offset, .address = request::pointer(data), .length = clamp(count)};
   }
   descriptor fd_;

@@ -151,7 +151,7 @@ class loop {
 
   // Starts an operation: into the engine's slot when that is possible at once, else by its turn.
   template <class Kind>
-  void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
+  [[gnu::always_inline]] void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
     if (engine_->direct(Kind::code) && bounded_in_flight_ < in_flight_limit_ && backlog_.empty() &&
         !scope.requested_) [[likely]] {
       if (request* slot = engine_->slot()) [[likely]] {

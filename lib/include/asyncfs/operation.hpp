@@ -119,36 +119,41 @@ class callback_slot final : public pending, public pooled {
 
 }  // namespace detail
 
+namespace detail {
+
+// The part of an operation that is awaited without throwing.
+template <operation_kind Kind>
+class [[nodiscard("an operation does nothing until it is awaited or started")]] quiet_operation {
+ public:
+  explicit quiet_operation(Kind kind) noexcept : kind_(std::move(kind)) {}
+  auto operator co_await() && noexcept { return result_awaiter<Kind>(kind_); }
+
+ protected:
+  Kind kind_;
+};
+
+}  // namespace detail
+
 // Lazy, move-only: to begin it, await it or give it to `start` or `spawn`, once.
 template <operation_kind Kind>
-class [[nodiscard("an operation does nothing until it is awaited or started")]] operation {
+class [[nodiscard("an operation does nothing until it is awaited or started")]] operation
+    : public detail::quiet_operation<Kind> {
  public:
   using kind_type = Kind;
   using value_type = typename Kind::value_type;
 
-  explicit operation(Kind kind) noexcept : kind_(std::move(kind)) {}
+  explicit operation(Kind kind) noexcept : detail::quiet_operation<Kind>(std::move(kind)) {}
   operation(operation&&) = default;
   operation& operator=(operation&&) = default;
 
-  auto operator co_await() && noexcept { return detail::throwing_awaiter<Kind>(kind_); }
-  [[nodiscard]] const Kind& kind() const noexcept { return kind_; }
-
- private:
-  Kind kind_;
+  auto operator co_await() && noexcept { return detail::throwing_awaiter<Kind>(this->kind_); }
+  [[nodiscard]] const Kind& kind() const noexcept { return this->kind_; }
 };
 
-namespace detail {
+// The same operation, awaited without throwing. No copy: it refers to `op`, which outlives the await.
 template <class Kind>
-struct [[nodiscard]] result_operation {
-  Kind kind;
-  auto operator co_await() && noexcept { return result_awaiter<Kind>(kind); }
-};
-}  // namespace detail
-
-// The same operation, awaited without throwing.
-template <class Kind>
-auto as_result(operation<Kind>&& op) noexcept {
-  return detail::result_operation<Kind>{op.kind()};
+detail::quiet_operation<Kind>&& as_result(operation<Kind>&& op) noexcept {
+  return std::move(op);
 }
 
 // Begins the operation; `done(result<T>)` runs on the loop's thread, once, from the ready queue. An exception that

@@ -108,7 +108,7 @@ namespace detail {
 template <class State>
 task<void> take_turns(State& state) {
   while (state.next != state.end && !state.all.stopping()) {
-    if constexpr (State::forward) {
+    if constexpr (std::ranges::forward_range<typename State::range_type>) {
       auto&& item = *state.next;
       ++state.next;
       co_await state.fn(std::forward<decltype(item)>(item));
@@ -132,8 +132,8 @@ task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
     std::ranges::sentinel_t<R> end;
     F& fn;
     detail::joined& all;
+    using range_type = R;
     using value_type = std::ranges::range_value_t<R>;
-    static constexpr bool forward = std::ranges::forward_range<R>;
   };
   const task_context at = co_await this_task;
   detail::joined all(at);

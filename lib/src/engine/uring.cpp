@@ -219,6 +219,7 @@ class uring_engine final : public engine {
   // io_uring_enter(2). EAGAIN and EBUSY mean that the kernel lacks memory or completion room: what it did not take
   // stays published and goes with the next call, after completions have been reaped. ETIME and EINTR are wake-ups.
   void call(unsigned to_submit, bool sleep, steady_time deadline) noexcept {
+    unsigned flags = IORING_ENTER_GETEVENTS;
     __kernel_timespec timeout{};
     io_uring_getevents_arg argument{};
     if (sleep && deadline != steady_time::max()) {
@@ -226,11 +227,13 @@ class uring_engine final : public engine {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
       timeout = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(left - seconds).count()};
       argument.ts = request::pointer(&timeout);
+      flags |= IORING_ENTER_EXT_ARG;  // only with a deadline: the kernel has to copy it
     }
-    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
     if (number_ >= 0) flags |= IORING_ENTER_REGISTERED_RING;
     ++count_.enters;
-    const auto taken = ::syscall(SYS_io_uring_enter, number_ >= 0 ? number_ : ring_.ring_fd, to_submit, sleep ? 1u : 0u, flags, &argument, sizeof argument);
+    const bool extended = (flags & IORING_ENTER_EXT_ARG) != 0;
+    const auto taken = ::syscall(SYS_io_uring_enter, number_ >= 0 ? number_ : ring_.ring_fd, to_submit, sleep ? 1u : 0u, flags,
+                                 extended ? &argument : nullptr, extended ? sizeof argument : 0);
     if (taken > 0) count_.submitted += static_cast<std::uint64_t>(taken);
   }
 

@@ -16,14 +16,35 @@ T value_from(std::int32_t value) {
     return static_cast<T>(value);
 }
 
+// What most requests are made of, in the order of `request`; smaller, since it is copied to where it waits.
+struct plain_request {
+  std::uint8_t flags = 0;
+  std::int32_t fd = -1;
+  std::uint64_t offset = 0;
+  std::uint64_t address = 0;
+  std::uint32_t length = 0;
+  std::uint32_t options = 0;
+  std::int32_t file_index = 0;
+  std::uint64_t extra = 0;
+};
+
 template <opcode Code, class T>
 struct plain_kind {
   using value_type = T;
   static constexpr opcode code = Code;
 
-  request ask;
+  plain_request ask;
 
-  void prepare(request& slot) const noexcept { slot = ask; }
+  void prepare(request& slot) const noexcept {
+    slot.flags = ask.flags;
+    slot.fd = ask.fd;
+    slot.offset = ask.offset;
+    slot.address = ask.address;
+    slot.length = ask.length;
+    slot.options = ask.options;
+    slot.file_index = ask.file_index;
+    slot.extra = ask.extra;
+  }
   result<T> complete(const completion& event) const {
     if (event.value < 0) [[unlikely]] return failure(-event.value);
     if constexpr (std::is_void_v<T>)
@@ -43,7 +64,7 @@ template <opcode Code, class T>
 using plain_operation = operation<plain_kind<Code, T>>;
 
 template <opcode Code, class T>
-plain_operation<Code, T> plain(const request& ask) noexcept {
+plain_operation<Code, T> plain(const plain_request& ask) noexcept {
   return plain_operation<Code, T>(plain_kind<Code, T>{ask});
 }
 
