@@ -3,7 +3,9 @@
 #include <dirent.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 namespace asyncfs {
@@ -42,10 +44,6 @@ struct walk_pending {
 namespace {
 
 constexpr std::size_t scratch_bytes = std::size_t{64} << 10;
-
-// A listing slower than this came from a device: its base is well above a cached one and below one device read.
-constexpr std::uint64_t cached_ns = 60'000, cached_ns_per_entry = 400;
-constexpr int listings_until_cached_again = 64;
 
 // A name as it counts in the order of whole paths: a directory's ends in '/'.
 struct byte_order {
@@ -195,13 +193,12 @@ task<void> walk::list(pending_ptr work) {
   if (work->handle) arguments.directory = work->handle->fd();
   const bool first = !work->handle;
   do {
-    bool in_place = false;
-    {
-      const std::lock_guard lock(mutex_);
-      in_place = uncached_ == 0;
-    }
     const directory& at = work->handle ? *work->handle : *work->within->handle;
-    const auto read = co_await as_result(at.list(work->node->name(), arguments, {.follow = work->follow, .in_place = in_place}));
+    const char* const name = work->node->name();
+    // What the cache holds is listed here and now; a worker is for what has to come from the device.
+    auto read = co_await as_result(at.list(name, arguments, {.follow = work->follow, .only_if_cached = true}));
+    if (!read && (read.error().value() == EAGAIN || read.error().value() == EINVAL))
+      read = co_await as_result(at.list(name, arguments, {.follow = work->follow}));
     if (arguments.directory >= 0 && !work->handle) {
       work->handle = std::make_shared<directory>(arguments.directory);
       if (read && first && options_.enter) {
@@ -223,9 +220,6 @@ task<void> walk::list(pending_ptr work) {
     for_each_entry({names.get(), arguments.used},
                    [&](const directory_entry& entry) { listing->items.push_back({entry.name, entry.type, nullptr, 0}); });
     listing->names.push_back(std::move(names));
-    const bool slow = arguments.nanoseconds > cached_ns + cached_ns_per_entry * listing->items.size();
-    const std::lock_guard lock(mutex_);
-    uncached_ = slow ? listings_until_cached_again : std::max(0, uncached_ - 1);
   } while (ordered && !arguments.at_end);
   listing->handle = work->handle;
   co_await ask_types(*listing);
@@ -403,7 +397,10 @@ bool walk::finished() const noexcept {
 std::vector<walk::waiting*> walk::settle() {
   std::vector<waiting*> woken;
   if (options_.order != walk_order::none && !stopped_) emit();
+  // Those on this loop first: waking them is cheap, and what was just listed is in this CPU's cache.
+  const loop* const here = loop::current();
   const auto serve = [&](std::vector<waiting*>& queue, auto&& give) {
+    std::ranges::stable_partition(queue, [here](const waiting* one) { return one->home_ != here; });
     while (!queue.empty()) {
       if (!give(*queue.back()) && !finished()) return;
       woken.push_back(queue.back());

@@ -149,11 +149,11 @@ class directory {
   // directory ends: a whole directory in one hop to a worker. `list` must live until completion; its `directory` is
   // the caller's to close.
   struct list_options {
-    bool follow = false;    // a symbolic link to a directory is opened
-    bool in_place = false;  // on the loop's thread: for directories that are likely in the cache
+    bool follow = false;          // a symbolic link to a directory is opened
+    bool only_if_cached = false;  // at once, on the loop's thread; EAGAIN when the directory is not in the cache (5.12)
   };
   auto list(const char* name, list_arguments& list, list_options options) const noexcept {
-    return detail::plain<opcode::list_directory, void>({.flags = options.in_place ? request::in_place : std::uint8_t{0}, .fd = fd(), .offset = request::pointer(&list), .address = request::pointer(name), .options = options.follow ? static_cast<std::uint32_t>(O_NOFOLLOW) : 0u});
+    return detail::plain<opcode::list_directory, void>({.flags = options.only_if_cached ? request::only_if_cached : std::uint8_t{0}, .fd = fd(), .offset = request::pointer(&list), .address = request::pointer(name), .options = options.follow ? static_cast<std::uint32_t>(O_NOFOLLOW) : 0u});
   }
 
  private:

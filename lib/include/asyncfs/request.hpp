@@ -13,9 +13,8 @@
 namespace asyncfs {
 
 struct request {
-  // In `flags`, beyond the kernel's IOSQE_* bits: what takes a worker by default runs in place this time, since the
-  // caller expects it to be quick.
-  static constexpr std::uint8_t in_place = 1u << 7;
+  // In `flags`, beyond the kernel's IOSQE_* bits: done in place from what the caches hold, or completed with EAGAIN.
+  static constexpr std::uint8_t only_if_cached = 1u << 7;
 
   opcode code = opcode::nop;
   std::uint8_t flags = 0;          // IOSQE_*
@@ -69,7 +68,6 @@ struct list_arguments {
   std::size_t used = 0;     // out: bytes of entries
   std::int32_t directory = -1;  // in/out: the open directory; the caller closes it
   bool at_end = false;      // out: nothing left to read
-  std::uint64_t nanoseconds = 0;  // out: how long it took, which tells a cached directory from one on the device
 };
 
 // opcode::call: any function on a worker; its return value is the completion's value.

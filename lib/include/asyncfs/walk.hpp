@@ -8,7 +8,7 @@
 // Every entry is (open directory, one name): no path is resolved twice, and no symbolic link below a root is followed.
 // Unordered, directories are taken last in, first out. Ordered, entries come in the exact order of a sorted listing
 // while directories ahead are listed in parallel; the largest directory is then held whole.
-// Listing runs in place while directories come from the cache, and on workers, many at once, when they do not.
+// Directories in the cache are listed in place; for the others workers wait, many at once.
 //
 // Threads: `next` and `drive` from any loop's thread; the walk must outlive both. An error in a
 // directory is an entry with `error` set; the walk goes on. To end early call `stop`: waiting is not cancelled by scopes.
@@ -18,12 +18,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <asyncfs/directory.hpp>
+#include <asyncfs/short_lock.hpp>
 #include <asyncfs/task.hpp>
 
 namespace asyncfs {
@@ -98,7 +98,7 @@ struct walk_options {
   std::function<task<bool>(walk_directory&, const directory&)> enter{};
   std::size_t most_ready = 4096;        // entries found and not yet taken, before listing pauses
   std::size_t most_listed = 65536;      // the same for directories listed ahead of the order
-  unsigned most_listings = 16;          // at once, when directories are not in the cache
+  unsigned most_listings = 16;          // at once
 };
 
 class walk {
@@ -163,14 +163,13 @@ class walk {
 
   const walk_options options_;
   const std::vector<walk_root> roots_;
-  std::mutex mutex_;
+  short_lock mutex_;
   std::vector<pending_ptr> unlisted_;   // last in, first out
   pending_ptr demanded_;                // what ordered emission cannot go on without
   std::vector<level> levels_;
   std::deque<range> ready_;
   std::size_t ready_count_ = 0, listed_ahead_ = 0;
   unsigned listing_now_ = 0;
-  int uncached_ = 0;                    // above 0: directories have lately come from the device
   std::uint64_t next_sequence_ = 0;
   bool stopped_ = false;
   std::vector<waiting*> takers_, listers_;

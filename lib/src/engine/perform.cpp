@@ -18,7 +18,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 
 namespace asyncfs::detail {
@@ -56,11 +55,12 @@ std::int64_t open_with(const request& r, std::uint64_t resolve) {
   return ::syscall(SYS_openat2, r.fd, path(r, r.address), &how, sizeof how);
 }
 
-std::int64_t list_entries(const request& r, list_arguments& list) {
+std::int64_t list_with(const request& r, std::uint64_t resolve) {
+  auto& list = *r.pointer_at<list_arguments>(r.offset);
   list.used = 0;
   if (list.directory < 0) {
     // A directory that is a link, or is something else by now, is refused rather than followed.
-    open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .mode = 0, .resolve = 0};
+    open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .mode = 0, .resolve = resolve};
     how.flags &= ~static_cast<std::uint64_t>(r.options);
     const auto fd = ::syscall(SYS_openat2, r.fd, path(r, r.address), &how, sizeof how);
     if (fd < 0) return fd;
@@ -77,14 +77,6 @@ std::int64_t list_entries(const request& r, list_arguments& list) {
     list.used += static_cast<std::size_t>(bytes);
   }
   return 0;
-}
-
-std::int64_t list_directory(const request& r) {
-  auto& list = *r.pointer_at<list_arguments>(r.offset);
-  const auto begin = std::chrono::steady_clock::now();
-  const std::int64_t value = list_entries(r, list);
-  list.nanoseconds = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - begin).count());
-  return value;
 }
 
 std::int64_t connect_now(const request& r) {
@@ -197,7 +189,7 @@ constexpr auto twins = [] {
   set(opcode::getdents, [](const request& r) -> std::int64_t {
     return ::syscall(SYS_getdents64, r.fd, r.pointer_at<void>(r.address), r.length);
   });
-  set(opcode::list_directory, list_directory);
+  set(opcode::list_directory, [](const request& r) { return list_with(r, 0); });
   set(opcode::readlinkat, [](const request& r) -> std::int64_t {
     return ::readlinkat(r.fd, path(r, r.address), r.pointer_at<char>(r.offset), r.length);
   });
@@ -307,6 +299,8 @@ std::int32_t attempt(const request& work) noexcept {
       return open_cached(by_how);
     }
     case opcode::openat2: return open_cached(work);
+    // A directory whose name is in the cache nearly always has its blocks there too.
+    case opcode::list_directory: return finish(work, [](const request& r) { return list_with(r, RESOLVE_CACHED); });
     case opcode::send:
     case opcode::recv:
     case opcode::sendmsg:

@@ -37,7 +37,9 @@ class threads_engine final : public engine {
         return true;
       }
     }
-    if (where(work.code) == runs::in_place || (work.flags & request::in_place) != 0) {
+    if ((work.flags & request::only_if_cached) != 0) {
+      finish(work, attempt(work));
+    } else if (where(work.code) == runs::in_place) {
       finish(work, perform(work));
     } else if (const std::int32_t value = try_cached(work); value != -EAGAIN) {
       finish(work, value);

@@ -122,7 +122,11 @@ class uring_engine final : public engine {
   }
 
   [[nodiscard]] bool submit(const request& work) override {
-    runs place = (work.flags & request::in_place) != 0 ? runs::in_place : where(work.code);
+    if ((work.flags & request::only_if_cached) != 0) {
+      finished_.push_back({.user_data = work.user_data, .value = attempt(work), .flags = 0});
+      return true;
+    }
+    runs place = where(work.code);
     // On a stream these may wait for ever, and only the ring can give them up; it always has them.
     if (place != runs::in_ring && describe(work.code).ends_by_itself && may_wait_for_a_peer(work)) place = runs::in_ring;
     switch (place) {

@@ -14,6 +14,7 @@ constexpr std::size_t most_unwritten = std::size_t{1} << 20;      // bytes in or
 }  // namespace
 
 std::error_code report::error() const {
+  if (!failed_.load(std::memory_order_relaxed)) return {};
   const std::lock_guard lock(mutex_);
   return error_;
 }
@@ -22,16 +23,18 @@ asyncfs::task<void> report::credit(std::uint64_t sequence) {
   if (!ordered_) co_return;
   for (;;) {
     const std::uint64_t seen = moved_.now();
+    if (sequence < head_.load(std::memory_order_acquire) + most_ahead) co_return;
     {
       const std::lock_guard lock(mutex_);
       if (sequence < head_ + most_ahead) co_return;
+      somebody_waits_ = true;
     }
     co_await moved_.after(seen);
   }
 }
 
 asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view text, bool last) {
-  bool moved = false;
+  bool moved = false, full = false;
   for (;;) {
     const std::uint64_t seen = moved_.now();
     {
@@ -48,8 +51,9 @@ asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view tex
             window_.pop_front();
             ++head_;
           }
-          moved = true;
+          moved = std::exchange(somebody_waits_, false);
         }
+        full = ready_.size() >= (writing_ ? most_unwritten : enough_to_write);
         break;
       }
       if (held_ + text.size() <= most_held || text.empty()) {
@@ -60,11 +64,12 @@ asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view tex
         held_ += text.size();
         break;
       }
+      somebody_waits_ = true;
     }
     co_await moved_.after(seen);  // too much is held: until this entry is the head, or others have gone
   }
   if (moved) moved_.notify();
-  co_await flush(false);
+  if (full) co_await flush(false);
 }
 
 asyncfs::task<void> report::finish() { co_await flush(true); }
@@ -103,6 +108,7 @@ asyncfs::task<void> report::flush(bool all) {
       const std::lock_guard lock(mutex_);
       writing_ = false;
       if (failed) error_ = failed;
+      if (failed) failed_.store(true, std::memory_order_relaxed);
     }
     moved_.notify();
   }

@@ -6,7 +6,9 @@
 
 #include <asyncfs/event_count.hpp>
 #include <asyncfs/file.hpp>
+#include <asyncfs/short_lock.hpp>
 #include <asyncfs/task.hpp>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <mutex>
@@ -41,14 +43,16 @@ class report {
 
   asyncfs::file out_;
   const bool ordered_;
-  mutable std::mutex mutex_;
+  mutable asyncfs::short_lock mutex_;
   asyncfs::event_count moved_;
-  std::uint64_t head_ = 0;
+  std::atomic<std::uint64_t> head_{0};  // changed with mutex_ held
   std::deque<waiting> window_;       // window_[0] is the head's
   std::size_t held_ = 0;             // bytes in the window behind the head
   std::string ready_;                // in order, to be written
   bool writing_ = false;
+  bool somebody_waits_ = false;      // for the head to move; set before waiting, with mutex_ held
   std::error_code error_;
+  std::atomic<bool> failed_{false};     // error_ is set
 };
 
 }  // namespace tool
