@@ -71,7 +71,7 @@ class file_copier {
     const auto begun = stability::begin();
     auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
     if (!opened) {
-      failure("open for reading", entry.path(), opened.error());
+      state_.say.failure(fmt::format("cannot open {} for reading", shell_quoted(entry.path())), opened.error());
       co_return;
     }
     asyncfs::file source = *std::move(opened);
