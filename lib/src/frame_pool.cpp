@@ -6,7 +6,7 @@ namespace asyncfs::detail {
 // releasing: some threads only ever free what others allocated.
 struct frame_pool::thread_cleaner {
   thread_cleaner() {
-    for (list& free : lists_) free.room = most_kept;
+    for (std::size_t c = 0; c < classes; ++c) lists_[c].room = most_kept / ((c + 1) * granule);
   }
   static void make_once() {
     thread_local thread_cleaner cleaner;

@@ -1,8 +1,8 @@
 // Memory for coroutine frames and callback slots: per-thread free lists by size class, so that the steady state
 // allocates nothing.
 //
-// Any thread may free what another allocated; the block then serves the freeing thread. A list keeps a bounded number
-// of blocks; blocks above the largest class come from the heap.
+// Any thread may free what another allocated; the block then serves the freeing thread. A list keeps a bounded amount
+// of memory; blocks above the largest class come from the heap.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ class frame_pool {
  public:
   static constexpr std::size_t granule = 64;     // a cache line
   static constexpr std::size_t classes = 32;     // up to 2 KiB; larger frames are rare and long-lived
-  static constexpr std::size_t most_kept = 1024; // blocks a class and thread
+  static constexpr std::size_t most_kept = 1 << 20;  // bytes a class and thread
 
   [[nodiscard]] static void* allocate(std::size_t bytes) {
     const std::size_t c = (bytes - 1) / granule;
@@ -55,6 +55,18 @@ class frame_pool {
   static void release_slowly(void* memory, std::size_t bytes) noexcept;
 
   static constinit inline thread_local list lists_[classes]{};
+};
+
+// The pool as a standard allocator, for std::allocate_shared.
+template <class T>
+struct pool_allocator {
+  using value_type = T;
+  pool_allocator() noexcept = default;
+  template <class U>
+  explicit pool_allocator(const pool_allocator<U>&) noexcept {}
+  [[nodiscard]] T* allocate(std::size_t count) { return static_cast<T*>(frame_pool::allocate(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t count) noexcept { frame_pool::release(memory, count * sizeof(T)); }
+  bool operator==(const pool_allocator&) const noexcept = default;
 };
 
 // Derive from this to be allocated in the pool.

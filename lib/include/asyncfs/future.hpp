@@ -51,7 +51,6 @@ class future_state final : public ready_node, public std::enable_shared_from_thi
   bool notify(ready_node& waiter, cancel_scope& scope) noexcept {
     if (done_) return false;
     waiter_ = &waiter;
-    scope_.leave();
     scope.adopt(scope_);
     return true;
   }

@@ -105,15 +105,15 @@ task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::storable<T>
 
 namespace detail {
 
-template <class State>
+template <class R, class State>
 task<void> take_turns(State& state) {
   while (state.next != state.end && !state.all.stopping()) {
-    if constexpr (std::ranges::forward_range<typename State::range_type>) {
+    if constexpr (std::ranges::forward_range<R>) {
       auto&& item = *state.next;
       ++state.next;
       co_await state.fn(std::forward<decltype(item)>(item));
     } else {  // what it refers to is gone once the iterator moves on
-      typename State::value_type item(*state.next);
+      std::ranges::range_value_t<R> item(*state.next);
       ++state.next;
       co_await state.fn(std::move(item));
     }
@@ -132,15 +132,13 @@ task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
     std::ranges::sentinel_t<R> end;
     F& fn;
     detail::joined& all;
-    using range_type = R;
-    using value_type = std::ranges::range_value_t<R>;
   };
   const task_context at = co_await this_task;
   detail::joined all(at);
   state_type state{std::ranges::begin(range), std::ranges::end(range), fn, all};
   std::deque<task<void>> runners;  // they stay where they are as more come
   for (std::size_t i = 0; i < std::max<std::size_t>(limit, 1) && state.next != state.end && !all.stopping(); ++i) {
-    runners.push_back(detail::take_turns(state));
+    runners.push_back(detail::take_turns<R>(state));
     all.begin(runners.back());
   }
   co_await all;
