@@ -155,6 +155,7 @@ class walk::claim_awaiter final : public waiting {
 };
 
 task<void> walk::drive() {
+  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
   for (;;) {
     claim_awaiter next(*this);
     pending_ptr work = co_await next;
@@ -162,7 +163,7 @@ task<void> walk::drive() {
     if (work->node->depth() == 0)
       co_await list_roots(std::move(work));
     else
-      co_await list(std::move(work));
+      co_await list(std::move(work), {scratch.get(), scratch_bytes});
   }
 }
 
@@ -184,12 +185,11 @@ task<void> walk::list_roots(pending_ptr work) {
   publish(work, std::move(listing), false);
 }
 
-task<void> walk::list(pending_ptr work) {
+task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
   const bool ordered = options_.order != walk_order::none;
-  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
   auto listing = std::make_shared<detail::walk_listing>();
   listing->directory = work->node;
-  list_arguments arguments{.buffer = scratch.get(), .capacity = scratch_bytes};
+  list_arguments arguments{.buffer = scratch.data(), .capacity = scratch.size()};
   if (work->handle) arguments.directory = work->handle->fd();
   const bool first = !work->handle;
   do {
@@ -216,7 +216,7 @@ task<void> walk::list(pending_ptr work) {
       co_return;
     }
     auto names = std::make_unique_for_overwrite<std::byte[]>(arguments.used);
-    std::memcpy(names.get(), scratch.get(), arguments.used);
+    std::memcpy(names.get(), scratch.data(), arguments.used);
     for_each_entry({names.get(), arguments.used},
                    [&](const directory_entry& entry) { listing->items.push_back({entry.name, entry.type, nullptr, 0}); });
     listing->names.push_back(std::move(names));

@@ -144,7 +144,7 @@ class walk {
     std::size_t next = 0;
   };
 
-  task<void> list(pending_ptr work);
+  task<void> list(pending_ptr work, std::span<std::byte> scratch);
   task<void> list_roots(pending_ptr work);
   task<void> ask_types(detail::walk_listing& listing);
   void sort(detail::walk_listing& listing) const;

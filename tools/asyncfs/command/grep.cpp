@@ -33,21 +33,19 @@ class file_grepper {
       co_return;
     }
     asyncfs::file source = *std::move(opened);
-    const std::string path = entry.path();
     const text_sink sink = [this, &entry](std::string_view text) { return out_.deliver(entry.sequence(), text, false); };
-    const std::string prefix = with_names_ ? path + ":" : std::string();
-    const auto searched = co_await searcher_.search(source, prefix, path, sink);
+    const auto searched = co_await searcher_.search(source, entry, with_names_, sink);
     const auto closed = co_await asyncfs::as_result(source.close());
     static_cast<void>(closed);  // nothing was written, so nothing can be lost
     if (!searched) {
-      say_.failure(fmt::format("cannot read {}", shell_quoted(path)), searched.error());
+      say_.failure(fmt::format("cannot read {}", shell_quoted(entry.path())), searched.error());
       co_return;
     }
     if (searched->lines > 0) found_.test_and_set();
     if (searched->limit_hit)
-      say_.failure(fmt::format("{}: the pattern needs too many steps on a line (match limit); the rest of the file was not searched", shell_quoted(path)));
+      say_.failure(fmt::format("{}: the pattern needs too many steps on a line (match limit); the rest of the file was not searched", shell_quoted(entry.path())));
     if (searched->line_too_long)
-      say_.failure(fmt::format("{}: a line is longer than 256 MiB; the rest of the file was not searched", shell_quoted(path)));
+      say_.failure(fmt::format("{}: a line is longer than 256 MiB; the rest of the file was not searched", shell_quoted(entry.path())));
   }
 
   searcher searcher_;

@@ -1,9 +1,10 @@
 #include "grep/literal.hpp"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -40,29 +41,67 @@ literal_finder::literal_finder(std::string needle) : needle_(std::move(needle)) 
   second_ = std::max(rarest, next);
 }
 
+#if defined(__x86_64__)
+
+namespace {
+
+// Both look at `lanes` places at once, as long as all of their bytes lie inside the text, which `last` tells: the last
+// place where the needle can begin. They return the first occurrence, or where they stopped looking.
+struct search {
+  const char* text;
+  std::string_view needle;
+  std::size_t first, second, last;
+
+  [[nodiscard]] bool is_at(std::size_t place) const noexcept { return std::memcmp(text + place, needle.data(), needle.size()) == 0; }
+};
+
+[[gnu::target("avx2")]] std::size_t skip_avx2(const search& s, std::size_t at, bool& found) noexcept {
+  constexpr std::size_t lanes = 32;
+  const __m256i first = _mm256_set1_epi8(s.needle[s.first]), second = _mm256_set1_epi8(s.needle[s.second]);
+  for (; at + lanes - 1 <= s.last; at += lanes) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(s.text + at + s.first));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(s.text + at + s.second));
+    auto hits = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_and_si256(_mm256_cmpeq_epi8(a, first), _mm256_cmpeq_epi8(b, second))));
+    for (; hits != 0; hits &= hits - 1) {
+      const std::size_t place = at + static_cast<std::size_t>(__builtin_ctz(hits));
+      if ((found = s.is_at(place))) return place;
+    }
+  }
+  return at;
+}
+
+std::size_t skip_sse2(const search& s, std::size_t at, bool& found) noexcept {
+  constexpr std::size_t lanes = 16;
+  const __m128i first = _mm_set1_epi8(s.needle[s.first]), second = _mm_set1_epi8(s.needle[s.second]);
+  for (; at + lanes - 1 <= s.last; at += lanes) {
+    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(s.text + at + s.first));
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(s.text + at + s.second));
+    auto hits = static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
+    for (; hits != 0; hits &= hits - 1) {
+      const std::size_t place = at + static_cast<std::size_t>(__builtin_ctz(hits));
+      if ((found = s.is_at(place))) return place;
+    }
+  }
+  return at;
+}
+
+}  // namespace
+
+#endif
+
 std::size_t literal_finder::find(std::string_view text, std::size_t from) const noexcept {
   const std::size_t length = needle_.size();
   if (text.size() < length || from > text.size() - length) return std::string_view::npos;
-  const std::size_t last = text.size() - length;  // the last place it can begin
   std::size_t at = from;
-#if defined(__SSE2__)
-  constexpr std::size_t lanes = 16;
-  const __m128i wanted_first = _mm_set1_epi8(needle_[first_]);
-  const __m128i wanted_second = _mm_set1_epi8(needle_[second_]);
-  const char* const base = text.data();
-  // Loads end inside the text: the byte at `second_` of the last lane is at most text[last + second_].
-  for (; at + lanes - 1 <= last; at += lanes) {
-    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + at + first_));
-    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + at + second_));
-    auto hits = static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, wanted_first), _mm_cmpeq_epi8(b, wanted_second))));
-    for (; hits != 0; hits &= hits - 1) {
-      const std::size_t candidate = at + static_cast<std::size_t>(__builtin_ctz(hits));
-      if (std::memcmp(base + candidate, needle_.data(), length) == 0) return candidate;
-    }
-  }
+#if defined(__x86_64__)
+  static const bool wide = __builtin_cpu_supports("avx2") != 0;
+  const search s{text.data(), needle_, first_, second_, text.size() - length};
+  bool found = false;
+  at = wide ? skip_avx2(s, at, found) : skip_sse2(s, at, found);
+  if (found) return at;
 #endif
-  const void* found = ::memmem(text.data() + at, text.size() - at, needle_.data(), length);
-  return found == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+  const void* rest = ::memmem(text.data() + at, text.size() - at, needle_.data(), length);
+  return rest == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(rest) - text.data());
 }
 
 }  // namespace tool

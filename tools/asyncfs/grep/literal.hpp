@@ -1,4 +1,4 @@
-// Finds a byte string in a buffer, fast: two of its bytes, the rarest, are compared 16 positions at a time.
+// Finds a byte string in a buffer, fast: two of its bytes, the rarest, are compared at 16 or 32 places at a time.
 //
 // Immutable after construction; any thread.
 #pragma once

@@ -22,12 +22,21 @@ struct searcher::progress {
   std::uint64_t lines_before = 0;     // line breaks passed, for line numbers
   std::uint64_t offset = 0;           // of the buffer's begin in the file
   std::optional<std::uint64_t> zero;  // where the first NUL byte is: a binary file
+  const asyncfs::walk_entry& entry;
+  const bool with_name;
+  std::string marked{};               // "path:", made when the first line needs it
+
+  // What stands before every line and count.
+  const std::string& mark() {
+    if (with_name && marked.empty()) marked = entry.path() + ":";
+    return marked;
+  }
 };
 
 searcher::searcher(const pattern& what, const search_options& options) : matcher_(what), options_(options), buffer_(read_piece) {}
 
 // False: nothing more is wanted of this file.
-bool searcher::search_lines(std::string_view lines, const std::string& prefix, progress& state, std::string& text) {
+bool searcher::search_lines(std::string_view lines, progress& state, std::string& text) {
   std::size_t counted = 0;
   for (std::size_t from = 0; from < lines.size();) {
     line_span line;
@@ -38,7 +47,7 @@ bool searcher::search_lines(std::string_view lines, const std::string& prefix, p
     if (options_.names_only) return false;
     if (!options_.count) {
       if (state.zero) return false;
-      text += prefix;
+      text += state.mark();
       if (options_.numbers) {
         state.lines_before += static_cast<std::uint64_t>(std::count(lines.begin() + static_cast<std::ptrdiff_t>(counted), lines.begin() + static_cast<std::ptrdiff_t>(line.begin), '\n'));
         counted = line.begin;
@@ -54,8 +63,8 @@ bool searcher::search_lines(std::string_view lines, const std::string& prefix, p
   return !state.so_far.limit_hit;
 }
 
-asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs::file& source, const std::string& prefix, std::string_view shown, const text_sink& sink) {
-  progress state;
+asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs::file& source, const asyncfs::walk_entry& entry, bool with_name, const text_sink& sink) {
+  progress state{.so_far = {}, .zero = {}, .entry = entry, .with_name = with_name};
   std::string text;
   std::size_t held = 0;   // bytes in the buffer: the beginning of a line whose end has not come yet
   bool more = true, seekable = true;
@@ -85,7 +94,7 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
     const bool at_end = *got == 0;
     const void* last_break = *got == 0 ? nullptr : ::memrchr(fresh.data(), '\n', fresh.size());
     const std::size_t whole = at_end ? total : last_break == nullptr ? 0 : static_cast<std::size_t>(static_cast<const char*>(last_break) - buffer_.data()) + 1;
-    if (whole > 0) more = search_lines({buffer_.data(), whole}, prefix, state, text);
+    if (whole > 0) more = search_lines({buffer_.data(), whole}, state, text);
     if (text.size() >= sink_piece) {
       co_await sink(text);
       text.clear();
@@ -98,11 +107,11 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
   if (buffer_.size() > read_piece) std::vector<char>(read_piece).swap(buffer_);
   if (state.so_far.lines > 0) {
     if (options_.names_only)
-      text += fmt::format("{}\n", shown);
+      text += fmt::format("{}\n", entry.path());
     else if (options_.count)
-      text += fmt::format("{}{}\n", prefix, state.so_far.lines);
+      text += fmt::format("{}{}\n", state.mark(), state.so_far.lines);
     else if (state.zero)
-      text += fmt::format("{}{}binary file matches (found \"\\0\" byte around offset {})\n", prefix, prefix.empty() ? "" : " ", *state.zero);
+      text += fmt::format("{}{}binary file matches (found \"\\0\" byte around offset {})\n", state.mark(), with_name ? " " : "", *state.zero);
   }
   if (!text.empty()) co_await sink(text);
   co_return state.so_far;

@@ -1,8 +1,7 @@
 // Searches one open file: assembles whole lines from reads, asks the matcher, and writes what ripgrep would print.
 #pragma once
 
-#include <asyncfs/file.hpp>
-#include <asyncfs/task.hpp>
+#include <asyncfs/walk.hpp>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -30,12 +29,12 @@ class searcher {
     bool limit_hit = false;         // PCRE2 gave up: the file was not searched to its end
     bool line_too_long = false;
   };
-  // `prefix` is what stands before every line and result: "path:" or nothing. `shown` names the file by itself.
-  asyncfs::task<asyncfs::result<outcome>> search(const asyncfs::file& source, const std::string& prefix, std::string_view shown, const text_sink& sink);
+  // Lines are marked with the entry's path when `with_name`.
+  asyncfs::task<asyncfs::result<outcome>> search(const asyncfs::file& source, const asyncfs::walk_entry& entry, bool with_name, const text_sink& sink);
 
  private:
   struct progress;
-  bool search_lines(std::string_view lines, const std::string& prefix, progress& state, std::string& text);
+  bool search_lines(std::string_view lines, progress& state, std::string& text);
 
   matcher matcher_;
   const search_options options_;
