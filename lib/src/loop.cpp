@@ -66,6 +66,7 @@ void cancel_scope::leave() noexcept {
 }
 
 void cancel_scope::adopt(cancel_scope& child) noexcept {
+  if (child.linked()) child.unlink();
   children_.push_back(child);
   child.parent_ = this;
   if (requested_) child.cancel();

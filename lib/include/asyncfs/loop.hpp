@@ -100,7 +100,7 @@ class cancel_scope : public detail::scope_hook {
   // Loop thread. Completions still come, and may be successes that won the race.
   void cancel() noexcept;
   [[nodiscard]] bool cancelled() const noexcept { return requested_; }
-  // Makes `child`, which is in no scope, part of this one; `leave` takes it out again.
+  // Makes `child`, with all that is in it, part of this one and of no other; `leave` takes it out again.
   void adopt(cancel_scope& child) noexcept;
   // What is in it goes to the parent, if it has one.
   void leave() noexcept;

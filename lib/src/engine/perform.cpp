@@ -255,15 +255,6 @@ std::int32_t open_cached(const request& work) noexcept {
   return value == -EINVAL || value == -ENOSYS ? -EAGAIN : value;
 }
 
-// A connection under way is not started again: its outcome is fetched.
-std::int64_t connect_outcome(const request& r) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (::getsockopt(r.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return -1;
-  errno = error;
-  return error == 0 ? 0 : -1;
-}
-
 }  // namespace
 
 std::int32_t perform(const request& work) noexcept {
@@ -310,9 +301,10 @@ std::int32_t attempt(const request& work) noexcept {
       return perform(now);
     }
     case opcode::connect: {
-      // `extra` is set by the engine once the connection was started.
-      if (work.extra != 0) return finish(work, connect_outcome);
-      return perform(work);
+      // `extra` is set by the engine once the connection was started. Asking again then gives the outcome, and lets
+      // the socket know that it was heard (SO_ERROR would not).
+      const std::int32_t value = perform(work);
+      return work.extra != 0 && value == -EALREADY ? -EINPROGRESS : value;
     }
     case opcode::poll_add: {
       pollfd one{work.fd, static_cast<short>(work.options), 0};
