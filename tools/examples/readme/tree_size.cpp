@@ -24,9 +24,11 @@ asyncfs::task<void> add_sizes(asyncfs::walk& tree, counter& total) {
 }
 
 asyncfs::task<void> on_one_loop(asyncfs::walk& tree, counter& total) {
+  constexpr int listers = 8, takers = 32;
   std::vector<asyncfs::task<void>> hands;
-  for (int i = 0; i < 8; ++i) hands.push_back(tree.drive());             // these list directories
-  for (int i = 0; i < 32; ++i) hands.push_back(add_sizes(tree, total));  // these take what was found
+  hands.reserve(listers + takers);
+  for (int i = 0; i < listers; ++i) hands.push_back(tree.drive());
+  for (int i = 0; i < takers; ++i) hands.push_back(add_sizes(tree, total));
   co_await asyncfs::when_all(std::move(hands));
 }
 
