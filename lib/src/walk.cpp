@@ -107,7 +107,7 @@ walk::next_awaiter walk::next() noexcept { return next_awaiter(*this); }
 void walk::stop() noexcept {
   std::unique_lock lock(mutex_);
   stopped_ = true;
-  ready_.clear();
+  lanes_.clear();
   ready_count_ = 0;
   const auto woken = settle();
   lock.unlock();
@@ -123,7 +123,7 @@ void walk::waiting::wake() {
 
 bool walk::next_awaiter::wait() {
   std::unique_lock lock(from_.mutex_);
-  entry_ = from_.take();
+  entry_ = from_.take(home_);
   const bool nothing_comes = !entry_ && from_.finished();
   if (!entry_ && !nothing_comes) from_.takers_.push_back(this);
   const auto woken = from_.settle();
@@ -260,6 +260,7 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
       unlisted_.push_back(work);
     }
     // Runs of what is no directory.
+    std::deque<range>& ready = ready_of(loop::current());
     for (std::size_t i = 0; i < listing->items.size();) {
       if (listing->items[i].type == DT_DIR) {
         ++i;
@@ -268,7 +269,7 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
       const std::size_t begin = i;
       while (i < listing->items.size() && listing->items[i].type != DT_DIR) ++i;
       ready_count_ += i - begin;
-      ready_.push_back({listing, begin, i});
+      ready.push_back({listing, begin, i});
     }
   }
   const auto woken = settle();
@@ -319,7 +320,7 @@ void walk::emit_failure(const pending_ptr& work) {
   // The pending directory keeps the name alive.
   alone->items.push_back({work->node->name(), DT_DIR, work, work->node->root()});
   ++ready_count_;
-  ready_.push_back({std::move(alone), 0, 1, work->error, work->operation});
+  ready_of(loop::current()).push_back({std::move(alone), 0, 1, work->error, work->operation});
 }
 
 // Ordered: moves on along the tree as far as it is listed.
@@ -344,7 +345,7 @@ void walk::emit() {
     if (here.next > begin) {
       ready_count_ += here.next - begin;
       listed_ahead_ -= here.next - begin;
-      ready_.push_back({listing, begin, here.next});
+      ready_of(nullptr).push_back({listing, begin, here.next});
     }
     if (here.next == items.size()) {
       directory->listing.reset();
@@ -357,9 +358,20 @@ void walk::emit() {
   }
 }
 
-std::optional<walk_entry> walk::take() {
-  if (ready_.empty()) return std::nullopt;
-  range& first = ready_.front();
+std::deque<walk::range>& walk::ready_of(const loop* home) {
+  if (options_.order != walk_order::none) home = nullptr;
+  for (lane& one : lanes_)
+    if (one.home == home) return one.ready;
+  return lanes_.emplace_back(home, std::deque<range>()).ready;
+}
+
+std::optional<walk_entry> walk::take(const loop* home) {
+  if (ready_count_ == 0) return std::nullopt;
+  std::deque<range>* from = &ready_of(home);
+  // Two loops in one directory would wait for each other's locks in the kernel, so others are helped last.
+  for (lane& other : lanes_)
+    if (from->empty()) from = &other.ready;
+  range& first = from->front();
   walk_entry entry;
   entry.listing_ = first.listing;
   entry.index_ = first.next++;
@@ -367,7 +379,7 @@ std::optional<walk_entry> walk::take() {
   entry.error = first.error;
   entry.operation = first.operation;
   --ready_count_;
-  if (first.next == first.end) ready_.pop_front();
+  if (first.next == first.end) from->pop_front();
   return entry;
 }
 
@@ -390,7 +402,7 @@ walk::pending_ptr walk::claim() {
 
 bool walk::finished() const noexcept {
   if (stopped_) return true;
-  if (listing_now_ != 0 || !ready_.empty()) return false;
+  if (listing_now_ != 0 || ready_count_ != 0) return false;
   return options_.order == walk_order::none ? unlisted_.empty() : levels_.empty();
 }
 
@@ -407,7 +419,7 @@ std::vector<walk::waiting*> walk::settle() {
       queue.pop_back();
     }
   };
-  serve(takers_, [this](waiting& one) { return (one.entry_ = take()).has_value(); });
+  serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home_)).has_value(); });
   serve(listers_, [this](waiting& one) { return (one.claimed_ = claim()) != nullptr; });
   return woken;
 }

@@ -64,6 +64,7 @@ void raise_descriptor_limit() {
 void keep_freed_memory() {
   ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
   ::mallopt(M_TOP_PAD, 1 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
 int run_command_line(int argc, char** argv) {

@@ -139,6 +139,10 @@ class walk {
     std::error_code error{};
     std::string_view operation{};
   };
+  struct lane {           // what a loop's own listings found: it takes from there first, others when they have nothing
+    const loop* home;
+    std::deque<range> ready;
+  };
   struct level {          // of the path that ordered emission is on
     pending_ptr directory;
     std::size_t next = 0;
@@ -155,7 +159,8 @@ class walk {
   void add_children(const listing_ptr& listing);
   void emit();
   void emit_failure(const pending_ptr& work);
-  [[nodiscard]] std::optional<walk_entry> take();
+  [[nodiscard]] std::deque<range>& ready_of(const loop* home);
+  [[nodiscard]] std::optional<walk_entry> take(const loop* home);
   [[nodiscard]] pending_ptr claim();
   [[nodiscard]] bool finished() const noexcept;
   // Gives what there is to those who wait; wake them once the mutex is released.
@@ -167,7 +172,7 @@ class walk {
   std::vector<pending_ptr> unlisted_;   // last in, first out
   pending_ptr demanded_;                // what ordered emission cannot go on without
   std::vector<level> levels_;
-  std::deque<range> ready_;
+  std::vector<lane> lanes_;             // one a loop; a single one when there is an order
   std::size_t ready_count_ = 0, listed_ahead_ = 0;
   unsigned listing_now_ = 0;
   std::uint64_t next_sequence_ = 0;

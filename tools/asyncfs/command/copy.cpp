@@ -16,6 +16,7 @@ namespace tool {
 namespace {
 
 constexpr std::size_t read_piece = std::size_t{64} << 10;   // a file that fits is copied by one read and one write
+constexpr std::uint64_t large = std::uint64_t{1} << 20;     // from here on the kernel is asked to share or copy by itself
 constexpr std::uint32_t mode_bits = 07777;
 
 struct copy_state {
@@ -125,12 +126,13 @@ class file_copier {
   asyncfs::task<bool> fill(const asyncfs::walk_entry& entry, const asyncfs::file& source, const asyncfs::file& target, std::size_t first,
                            const asyncfs::file_status& status, stability begun, const place& to) {
     const bool has_holes = status.blocks * 512 < status.size;
-    const bool small = first < read_piece && !has_holes;
     bool changed = false;
     try {
-      if (small && first == status.size) {
-        co_await asyncfs::write_all_at(target, {buffer_.get(), first}, 0);
-        if (begun.proves_unchanged(status)) co_return true;
+      if (!has_holes && status.size < large && status.size != 0) {
+        const std::uint64_t size = co_await copy_through_buffer(source, target, first);
+        asyncfs::file_status after = status;
+        if (first != size) after = co_await source.status();
+        if (size == after.size && begun.proves_unchanged(after)) co_return true;
       }
       // Large, with holes, of a size that lies, or changed a moment ago: by the long way, between two equal statuses.
       for (int round = 0; round < 2; ++round) {
@@ -147,6 +149,18 @@ class file_copier {
     }
     state_.say.failure(fmt::format("{} changed while copying; no copy was made, copy it again when it is at rest", shell_quoted(entry.path())));
     co_return false;
+  }
+
+  // The first piece is in the buffer already. Returns how many bytes there were.
+  asyncfs::task<std::uint64_t> copy_through_buffer(const asyncfs::file& source, const asyncfs::file& target, std::size_t first) {
+    std::uint64_t size = 0;
+    for (std::size_t got = first; got > 0;) {
+      co_await asyncfs::write_all_at(target, {buffer_.get(), got}, size);
+      size += got;
+      if (got < read_piece) break;
+      got = co_await source.read_at({buffer_.get(), read_piece}, size);
+    }
+    co_return size;
   }
 
   // Owner before mode, since a change of owner clears setuid; times last, since all else touches them.
