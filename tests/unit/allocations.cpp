@@ -34,7 +34,10 @@ task<std::size_t> read_once(const asyncfs::file& f, std::span<std::byte> buffer)
 
 constexpr int warm_up = 2000, measured = 10000;
 
-// Runs `turns` rounds of `step` and tells how many allocations the last 10,000 made.
+// Where a worker does the work, another thread may begin while none idles: not an allocation for each operation.
+std::size_t allowed(const tests::place& at) { return at.engine.ends_with("on workers") ? 16 : 0; }
+
+// Runs the step again and again and tells how many allocations the last 10,000 made.
 template <class Step>
 task<std::size_t> count_over(Step step) {
   for (int i = 0; i < warm_up; ++i) co_await step();
@@ -52,10 +55,10 @@ TEST_CASE("the counter counts") {
 }
 
 TEST_CASE("10,000 awaited operations allocate nothing") {
-  tests::on_every_engine([](tests::place&) -> task<void> {
+  tests::on_every_engine([](tests::place& at) -> task<void> {
     auto step = []() -> task<void> { co_await asyncfs::nop(); };
     const std::size_t made = co_await count_over(step);
-    CHECK(made == 0);
+    CHECK(made <= allowed(at));
   });
 }
 
@@ -66,7 +69,7 @@ TEST_CASE("10,000 awaited reads through a task allocate nothing") {
     std::array<std::byte, 64> buffer;
     auto step = [&f, &buffer]() { return read_once(f, buffer); };
     const std::size_t made = co_await count_over(step);
-    CHECK(made == 0);
+    CHECK(made <= allowed(at));
   });
 }
 
@@ -76,7 +79,7 @@ TEST_CASE("10,000 operations on worker threads allocate nothing") {
     const asyncfs::file f = co_await at.dir.open("file");
     auto step = [&f]() { return [](const asyncfs::file& file) -> task<void> { co_await file.set_mode(0600); }(f); };
     const std::size_t made = co_await count_over(step);
-    CHECK(made <= 16);  // a worker thread that went idle may have ended and another have begun
+    CHECK(made <= 16);  // as above
   });
 }
 
@@ -99,13 +102,16 @@ TEST_CASE("10,000 callbacks allocate nothing") {
     counting.next();
     while (counting.left > 0) co_await asyncfs::nop();
     const std::size_t made = allocations.load() - before;
-    CHECK(made == 0);
+    CHECK(made <= allowed(at));
   });
 }
 
 TEST_CASE("10,000 round trips over a socket allocate nothing on the ring") {
   tests::on_every_engine([](tests::place& at) -> task<void> {
-    if (at.engine != "uring") co_return;  // waiting in epoll keeps a node a request, which is allocated
+    if (!at.engine.starts_with("uring")) {
+      tests::leave_out("socket round trips without allocation on '" + at.engine + "': what waits in epoll is allocated a node");
+      co_return;
+    }
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     const asyncfs::socket a(ends[0]), b(ends[1]);
@@ -115,6 +121,6 @@ TEST_CASE("10,000 round trips over a socket allocate nothing on the ring") {
       co_await to.receive(bytes);
     }(a, b, buffer); };
     const std::size_t made = co_await count_over(step);
-    CHECK(made == 0);
+    CHECK(made <= allowed(at));
   });
 }
