@@ -59,7 +59,8 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
 
  protected:
   // `bounded`: it ends by itself, so it counts against the loop's limit.
-  pending(opcode code, bool bounded) noexcept : code_(code), bounded_(bounded) {}
+  // `arrives_once`: the default `arrive` will do, so the loop need not ask.
+  pending(opcode code, bool bounded, bool arrives_once = false) noexcept : code_(code), bounded_(bounded), arrives_once_(arrives_once) {}
   ~pending() {
     if (state_ != state::idle && state_ != state::ended) [[unlikely]] destroyed_in_flight();
   }
@@ -84,6 +85,7 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   opcode code_;
   state state_ = state::idle;
   bool bounded_;
+  bool arrives_once_;
 };
 
 }  // namespace detail

@@ -51,7 +51,7 @@ template <operation_kind Kind>
 class operation_awaiter_base : public pending {
  public:
   // `kind` lives in the awaited expression, and so in the coroutine's frame until the await is over.
-  explicit operation_awaiter_base(Kind& kind) noexcept : pending(Kind::code, ends_by_itself<Kind>), kind_(kind) {}
+  explicit operation_awaiter_base(Kind& kind) noexcept : pending(Kind::code, ends_by_itself<Kind>, true), kind_(kind) {}
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
@@ -96,7 +96,7 @@ class result_awaiter final : public operation_awaiter_base<Kind> {
 template <operation_kind Kind, class F>
 class callback_slot final : public pending, public pooled {
  public:
-  callback_slot(const Kind& kind, F&& done) : pending(Kind::code, ends_by_itself<Kind>), kind_(kind), done_(std::move(done)) {}
+  callback_slot(const Kind& kind, F&& done) : pending(Kind::code, ends_by_itself<Kind>, true), kind_(kind), done_(std::move(done)) {}
 
   static void start(loop& home, cancel_scope& scope, const Kind& kind, F done) {
     auto* slot = new callback_slot(kind, std::move(done));
