@@ -69,12 +69,12 @@ std::string endpoint::to_string() const {
       return std::string(text) + ":" + std::to_string(port());
     case AF_INET6:
       ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr, text, sizeof text);
-      return "[" + std::string(text) + "]:" + std::to_string(port());
+      return std::string("[").append(text).append("]:").append(std::to_string(port()));
     case AF_UNIX: {
       const auto& local = reinterpret_cast<const sockaddr_un&>(storage_);
       const std::size_t length = size_ - offsetof(sockaddr_un, sun_path);
       if (length == 0) return "unix:(unnamed)";
-      if (local.sun_path[0] == '\0') return "@" + std::string(local.sun_path + 1, length - 1);
+      if (local.sun_path[0] == '\0') return std::string("@").append(local.sun_path + 1, length - 1);
       return {local.sun_path, ::strnlen(local.sun_path, length)};
     }
     default: return "(no address)";

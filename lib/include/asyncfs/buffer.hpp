@@ -6,7 +6,7 @@
 #include <span>
 #include <utility>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 // Whoever owns the buffers that an engine picks from. Loop thread only; must outlive its leases.
 class buffer_source {

@@ -7,7 +7,7 @@
 
 #include <utility>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 class descriptor {
  public:

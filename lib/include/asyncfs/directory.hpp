@@ -12,7 +12,7 @@
 
 #include <asyncfs/file.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 class directory;
 

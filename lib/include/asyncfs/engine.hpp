@@ -21,7 +21,7 @@
 #include <asyncfs/request.hpp>
 #include <asyncfs/result.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 using steady_time = std::chrono::steady_clock::time_point;
 

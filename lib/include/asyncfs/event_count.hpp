@@ -16,7 +16,7 @@
 
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 class event_count {
  public:

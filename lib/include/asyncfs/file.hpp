@@ -16,7 +16,7 @@
 #include <asyncfs/descriptor.hpp>
 #include <asyncfs/detail/kinds.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 // Nanosecond times as the file system keeps them.
 struct file_time {

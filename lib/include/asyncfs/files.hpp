@@ -12,7 +12,7 @@
 #include <asyncfs/directory.hpp>
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 // All bytes up to the end of the file, whatever size it claims to have (files in /proc claim 0). EFBIG past `limit`.
 task<std::string> read_file(const directory& at, const char* name, std::size_t limit = std::size_t{1} << 32);

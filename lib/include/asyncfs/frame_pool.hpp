@@ -8,7 +8,8 @@
 #include <cstddef>
 #include <new>
 
-namespace asyncfs::detail {
+namespace [[gnu::visibility("default")]] asyncfs {
+namespace detail {
 
 class frame_pool {
  public:
@@ -75,4 +76,5 @@ struct pooled {
   static void operator delete(void* memory, std::size_t bytes) noexcept { frame_pool::release(memory, bytes); }
 };
 
-}  // namespace asyncfs::detail
+}  // namespace detail
+}  // namespace asyncfs

@@ -20,7 +20,7 @@
 
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 template <class T>
 class future;

@@ -19,7 +19,7 @@
 #include <asyncfs/detail/list.hpp>
 #include <asyncfs/engine.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 class loop;
 class cancel_scope;

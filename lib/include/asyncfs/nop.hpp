@@ -6,7 +6,7 @@
 
 #include <asyncfs/operation.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 namespace detail {
 

@@ -13,7 +13,7 @@
 #include <asyncfs/detail/kinds.hpp>
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 namespace detail {
 

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 enum class opcode : std::uint8_t {
   nop = 0, readv = 1, writev = 2, fsync = 3, read_fixed = 4, write_fixed = 5, poll_add = 6, poll_remove = 7,

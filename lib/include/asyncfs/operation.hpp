@@ -19,7 +19,7 @@
 #include <asyncfs/frame_pool.hpp>
 #include <asyncfs/loop.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 template <class K>
 concept operation_kind = requires(const K& kind, K& mutable_kind, request& slot, const completion& event) {

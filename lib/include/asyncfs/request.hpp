@@ -10,7 +10,7 @@
 
 #include <asyncfs/opcode.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 struct request {
   // In `flags`, beyond the kernel's IOSQE_* bits: done in place from what the caches hold, or completed with EAGAIN.

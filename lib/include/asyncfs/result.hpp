@@ -7,7 +7,7 @@
 #include <expected>
 #include <system_error>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 template <class T>
 using result = std::expected<T, std::error_code>;

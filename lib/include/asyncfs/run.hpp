@@ -10,7 +10,7 @@
 
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 // Runs the task on this thread until it has ended, cancels and drains whatever it left behind in the loop, and returns
 // its value or throws its exception. An exception that escapes a callback or a post meanwhile cancels the task and all

@@ -18,7 +18,7 @@
 
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 class scope {
  public:

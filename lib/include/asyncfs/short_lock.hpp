@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 class short_lock {
  public:

@@ -21,7 +21,7 @@
 #include <asyncfs/detail/kinds.hpp>
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 // A socket address of any family, by value.
 class endpoint {

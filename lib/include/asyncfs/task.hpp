@@ -11,7 +11,7 @@
 
 #include <asyncfs/operation.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 template <class T = void>
 class task;

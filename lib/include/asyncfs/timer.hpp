@@ -7,7 +7,7 @@
 
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 namespace detail {
 

@@ -26,7 +26,7 @@
 #include <asyncfs/short_lock.hpp>
 #include <asyncfs/task.hpp>
 
-namespace asyncfs {
+namespace [[gnu::visibility("default")]] asyncfs {
 
 enum class walk_order : std::uint8_t {
   none,

@@ -5,7 +5,8 @@
 
 #include <asyncfs/operation.hpp>
 
-namespace asyncfs::detail {
+namespace [[gnu::visibility("default")]] asyncfs {
+namespace detail {
 
 // What a non-negative completion value means, by the type the user gets: nothing, a count, or an owner of a descriptor.
 template <class T>
@@ -68,4 +69,5 @@ plain_operation<Code, T> plain(const plain_request& ask) noexcept {
   return plain_operation<Code, T>(plain_kind<Code, T>{ask});
 }
 
-}  // namespace asyncfs::detail
+}  // namespace detail
+}  // namespace asyncfs

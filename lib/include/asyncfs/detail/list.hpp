@@ -3,7 +3,8 @@
 
 #include <cstddef>
 
-namespace asyncfs::detail {
+namespace [[gnu::visibility("default")]] asyncfs {
+namespace detail {
 
 // A doubly linked node that knows how to leave its list. Not copyable, not movable: neighbours point at it.
 // `linked` may be asked of one that was value-initialised; others cost nothing to make.
@@ -92,4 +93,5 @@ class queue {
   T* last_ = nullptr;
 };
 
-}  // namespace asyncfs::detail
+}  // namespace detail
+}  // namespace asyncfs

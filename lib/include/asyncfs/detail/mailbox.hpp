@@ -6,7 +6,8 @@
 
 #include <atomic>
 
-namespace asyncfs::detail {
+namespace [[gnu::visibility("default")]] asyncfs {
+namespace detail {
 
 struct letter {
   letter* next_letter = nullptr;
@@ -44,4 +45,5 @@ class mailbox {
   letter* unread_ = nullptr;
 };
 
-}  // namespace asyncfs::detail
+}  // namespace detail
+}  // namespace asyncfs
