@@ -124,14 +124,13 @@ void walk::waiting::wake() {
 bool walk::next_awaiter::wait() {
   std::unique_lock lock(from_.mutex_);
   entry_ = from_.take(home_);
-  const bool nothing_comes = !entry_ && from_.finished();
-  if (!entry_ && !nothing_comes) from_.takers_.push_back(this);
+  const bool waits = !entry_ && !from_.finished();
+  if (waits) from_.takers_.push_back(this);
+  // This may serve the very task that was queued above: it then wakes by way of the ready queue like any other.
   const auto woken = from_.settle();
-  // Only the others: what settled for this task at once needs no wake-up, unless it was queued above.
-  const bool queued = !entry_ && !nothing_comes;
   lock.unlock();
   for (waiting* one : woken) one->wake();
-  return queued;
+  return waits;
 }
 
 class walk::claim_awaiter final : public waiting {
@@ -366,7 +365,7 @@ std::deque<walk::range>& walk::ready_of(const loop* home) {
 }
 
 std::optional<walk_entry> walk::take(const loop* home) {
-  if (ready_count_ == 0) return std::nullopt;
+  if (ready_count_ == 0 || stopped_) return std::nullopt;
   std::deque<range>* from = &ready_of(home);
   // Two loops in one directory would wait for each other's locks in the kernel, so others are helped last.
   for (lane& other : lanes_)

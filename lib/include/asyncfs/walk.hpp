@@ -113,7 +113,7 @@ class walk {
   [[nodiscard]] next_awaiter next() noexcept;
   // Lists directories until none is left. Run several: those there is no use for just wait.
   [[nodiscard]] task<void> drive();
-  // Any thread: ends the walk early; `next` gives nothing more.
+  // Any thread: ends the walk early; `next` gives nothing more than what had been handed to waiting tasks already.
   void stop() noexcept;
 
  private:

@@ -1,0 +1,204 @@
+#include <asyncfs/asyncfs.hpp>
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "../catch.hpp"
+#include "../support/engines.hpp"
+
+using asyncfs::task;
+using asyncfs::walk_order;
+
+namespace {
+
+struct found_entry {
+  std::string path;
+  std::uint64_t sequence;
+  std::error_code error;
+};
+
+task<void> collect(asyncfs::walk& tree, std::vector<found_entry>& found, std::mutex& mutex) {
+  for (;;) {
+    auto entry = co_await tree.next();
+    if (!entry) co_return;
+    const std::lock_guard lock(mutex);
+    found.push_back({entry->path(), entry->sequence(), entry->error});
+  }
+}
+
+task<void> walk_on_loop(asyncfs::walk& tree, std::vector<found_entry>& found, std::mutex& mutex) {
+  std::vector<task<void>> hands;
+  for (int i = 0; i < 4; ++i) hands.push_back(tree.drive());
+  for (int i = 0; i < 5; ++i) hands.push_back(collect(tree, found, mutex));
+  co_await asyncfs::when_all(std::move(hands));
+}
+
+// In the order of the walk.
+std::vector<found_entry> walk_all(std::vector<asyncfs::walk_root> roots, asyncfs::walk_options how, std::size_t loops, const asyncfs::loop_options& options) {
+  asyncfs::walk tree(std::move(roots), std::move(how));
+  std::vector<found_entry> found;
+  std::mutex mutex;
+  asyncfs::run_on(loops, [&](std::size_t) { return walk_on_loop(tree, found, mutex); }, options);
+  std::ranges::sort(found, {}, &found_entry::sequence);
+  return found;
+}
+
+std::vector<std::string> paths_of(const std::vector<found_entry>& found) {
+  std::vector<std::string> paths;
+  for (const found_entry& one : found) paths.push_back(one.path);
+  return paths;
+}
+
+// Directories within directories, and names whose order depends on what a slash counts as. Returns all files.
+std::vector<std::string> make_tree(const std::string& root) {
+  std::vector<std::string> files;
+  const auto file = [&](const std::string& name) {
+    const std::string path = root + "/" + name;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::ofstream(path) << name;
+    files.push_back(path);
+  };
+  for (const char* name : {"a", "perf/x", "perf-sec.rst", "perf0", "perf/deep/er/and/deeper/file", "b\nc", "in\xffvalid", ".hidden", "zz/1", "zz/2", "zz/1a/b"}) file(name);
+  for (int i = 0; i < 500; ++i) file("many/" + std::to_string(i % 7) + "/" + std::to_string(i));
+  for (int i = 0; i < 3000; ++i) file("wide/a-rather-long-name-to-fill-the-buffer-with-" + std::to_string(i));
+  std::filesystem::create_directories(root + "/empty/inside");
+  return files;
+}
+
+}  // namespace
+
+TEST_CASE("a walk finds every file once, whatever the order, the engine and the number of loops") {
+  const tests::temporary_directory at;
+  std::vector<std::string> files = make_tree(at.path());
+  std::ranges::sort(files);
+  for (const tests::engine_under_test& engine : tests::all_engines())
+    for (const walk_order order : {walk_order::none, walk_order::bytes, walk_order::components})
+      for (const std::size_t loops : {1u, 3u}) {
+        INFO(engine.name << ", " << loops << " loops");
+        const auto found = walk_all({{.path = at.path()}}, {.order = order}, loops, engine.options);
+        std::vector<std::string> paths = paths_of(found);
+        std::ranges::sort(paths);
+        CHECK(paths == files);
+        for (std::size_t i = 0; i < found.size(); ++i) REQUIRE(found[i].sequence == i);
+      }
+}
+
+TEST_CASE("an ordered walk gives the order of sorted whole paths, or of sorted names") {
+  const tests::temporary_directory at;
+  const std::vector<std::string> files = make_tree(at.path());
+  for (const tests::engine_under_test& engine : tests::all_engines()) {
+    INFO(engine.name);
+    auto by_bytes = files;
+    std::ranges::sort(by_bytes);
+    CHECK(paths_of(walk_all({{.path = at.path()}}, {.order = walk_order::bytes}, 2, engine.options)) == by_bytes);
+    auto by_names = files;
+    std::ranges::sort(by_names, [](const std::string& a, const std::string& b) {
+      return std::ranges::lexicographical_compare(a, b, [](char x, char y) {
+        const auto rank = [](char c) { return c == '/' ? -1 : static_cast<int>(static_cast<unsigned char>(c)); };
+        return rank(x) < rank(y);
+      });
+    });
+    CHECK(paths_of(walk_all({{.path = at.path()}}, {.order = walk_order::components}, 2, engine.options)) == by_names);
+    // The same with hardly any room: the order may not depend on the limits.
+    CHECK(paths_of(walk_all({{.path = at.path()}}, {.order = walk_order::bytes, .most_ready = 2, .most_listed = 2, .most_listings = 1}, 2, engine.options)) == by_bytes);
+  }
+}
+
+TEST_CASE("roots are walked in the order given, and may be files, links, missing, or written with a slash") {
+  const tests::temporary_directory at;
+  std::ofstream(at.path() + "/file") << "x";
+  std::filesystem::create_directories(at.path() + "/dir");
+  std::ofstream(at.path() + "/dir/inside") << "x";
+  std::filesystem::create_directory_symlink("dir", at.path() + "/link");
+  const std::string root = at.path() + "/";
+  const auto found = walk_all({{.path = root + "link"}, {.path = root + "gone"}, {.path = root + "file"}, {.path = root + "dir/"}, {.path = root + "link", .follow = false}},
+                              {.order = walk_order::bytes}, 1, {});
+  CHECK(paths_of(found) == std::vector<std::string>{root + "link/inside", root + "gone", root + "file", root + "dir/inside", root + "link"});
+}
+
+TEST_CASE("a directory that cannot be listed is an entry with its error, and the walk goes on") {
+  const tests::temporary_directory at;
+  std::filesystem::create_directories(at.path() + "/a");
+  std::ofstream(at.path() + "/a/file") << "x";
+  const auto refuse = [](asyncfs::walk_directory&, const asyncfs::directory&) -> task<bool> { co_return true; };
+  // Given as a directory, but none by the time it is listed.
+  for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+    const auto found = walk_all({{.path = at.path() + "/a/file", .type = DT_DIR}, {.path = at.path() + "/a"}}, {.order = order, .enter = refuse}, 1, {});
+    REQUIRE(found.size() == 2);
+    const bool first = found[0].error.value() != 0;
+    CHECK(found[first ? 0 : 1].error.value() == ENOTDIR);
+    CHECK(found[first ? 0 : 1].path == at.path() + "/a/file");
+    CHECK(found[first ? 1 : 0].path == at.path() + "/a/file");
+  }
+}
+
+TEST_CASE("a directory that enter declines is left out with all below it, and each is entered once") {
+  const tests::temporary_directory at;
+  make_tree(at.path());
+  std::mutex mutex;
+  std::vector<std::string> entered;
+  const auto choose = [&](asyncfs::walk_directory& directory, const asyncfs::directory&) -> task<bool> {
+    const std::lock_guard lock(mutex);
+    entered.push_back(directory.path());
+    co_return std::string_view(directory.name()) != "perf" && std::string_view(directory.name()) != "wide";
+  };
+  for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+    entered.clear();
+    const auto paths = paths_of(walk_all({{.path = at.path()}}, {.order = order, .enter = choose}, 2, {}));
+    CHECK(paths.size() == 500 + 9);
+    CHECK(std::ranges::none_of(paths, [](const std::string& path) { return path.find("/perf/") != std::string::npos; }));
+    std::ranges::sort(entered);
+    CHECK(std::ranges::adjacent_find(entered) == entered.end());
+    CHECK(entered.size() == 1 + 1 + 1 + 2 + 2 + 8);  // the root, perf, wide, zz and 1a, empty and inside, many and its seven
+  }
+}
+
+TEST_CASE("a stopped walk gives nothing more, and everybody who waits returns") {
+  const tests::temporary_directory at;
+  make_tree(at.path());
+  for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+    asyncfs::walk tree({{.path = at.path()}}, {.order = order});
+    std::size_t taken = 0;
+    const auto take = [](asyncfs::walk& from, std::size_t& count) -> task<void> {
+      for (;;) {
+        const auto entry = co_await from.next();
+        if (!entry) co_return;
+        if (++count == 10) from.stop();
+      }
+    };
+    const auto both = [&](asyncfs::walk& from, std::size_t& count) -> task<void> {
+      std::vector<task<void>> hands;
+      hands.push_back(from.drive());
+      for (int i = 0; i < 3; ++i) hands.push_back(take(from, count));
+      co_await asyncfs::when_all(std::move(hands));
+    };
+    asyncfs::run(both(tree, taken));
+    CHECK(taken >= 10);
+    CHECK(taken <= 12);  // each of the two others may have been handed one already
+  }
+}
+
+TEST_CASE("an event count wakes tasks of every loop, and misses no change") {
+  asyncfs::event_count changed;
+  std::atomic<int> turn{0};
+  constexpr int rounds = 2000;
+  asyncfs::run_on(3, [&](std::size_t me) {
+    const auto play = [](asyncfs::event_count& change, std::atomic<int>& whose, int mine) -> task<void> {
+      for (int round = 0; round < rounds; ++round) {
+        for (;;) {
+          const auto seen = change.now();
+          if (whose.load() == round * 3 + mine) break;
+          co_await change.after(seen);
+        }
+        whose.fetch_add(1);
+        change.notify();
+      }
+    };
+    return play(changed, turn, static_cast<int>(me));
+  });
+  CHECK(turn.load() == rounds * 3);
+}
