@@ -99,9 +99,11 @@ class load {
  public:
   explicit load(const settings& wanted) : wanted_(wanted), connections_(wanted.connections) {
     io_uring_params parameters{};
-    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP;
+    parameters.flags =
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP;
     const unsigned entries = 2 * wanted.connections + 1;
-    if (const int error = io_uring_queue_init_params(entries, &ring_, &parameters); error < 0) fail(2, "io_uring", -error);
+    if (const int error = io_uring_queue_init_params(entries, &ring_, &parameters); error < 0)
+      fail(2, "io_uring", -error);
     io_uring_register_ring_fd(&ring_);
     for (connection& c : connections_) {
       c.number = static_cast<std::uint64_t>(&c - connections_.data()) + 1;
@@ -176,11 +178,16 @@ settings parse(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     const auto value = [&](std::string_view name) { return word.starts_with(name) ? argv[i] + name.size() : nullptr; };
-    if (const char* n = value("--connections=")) s.connections = static_cast<unsigned>(std::atoi(n));
-    else if (const char* r = value("--rounds=")) s.rounds = static_cast<std::uint64_t>(std::atoll(r));
-    else if (const char* p = value("--server=")) s.server = std::atoi(p);
-    else if (const char* t = value("--timeout=")) s.timeout = std::atoi(t);
-    else s.port = static_cast<std::uint16_t>(std::atoi(argv[i]));
+    if (const char* n = value("--connections="))
+      s.connections = static_cast<unsigned>(std::atoi(n));
+    else if (const char* r = value("--rounds="))
+      s.rounds = static_cast<std::uint64_t>(std::atoll(r));
+    else if (const char* p = value("--server="))
+      s.server = std::atoi(p);
+    else if (const char* t = value("--timeout="))
+      s.timeout = std::atoi(t);
+    else
+      s.port = static_cast<std::uint16_t>(std::atoi(argv[i]));
   }
   if (s.port == 0 || s.connections == 0 || s.rounds == 0)
     fail(2, "usage: echo_load PORT [--connections=N] [--rounds=N] [--server=PID] [--timeout=SECONDS]");

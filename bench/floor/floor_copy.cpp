@@ -39,7 +39,7 @@ const gid_t mine = getegid();
 
 // The directories and symbolic links: made by whoever walks.
 struct Target : floors::Hooks {
-  std::string root;   // the private (or, file by file, the final) name of the new tree
+  std::string root;  // the private (or, file by file, the final) name of the new tree
   CopyOptions options;
   explicit Target(const floors::Flags& f) : options(f) {}
 
@@ -52,11 +52,13 @@ struct Target : floors::Hooks {
     if (dir.out < 0) return refuse("open", dir);
     struct stat made;
     if (fstat(dir.fd, &dir.status) < 0 || fstat(dir.out, &made) < 0) return refuse("fstat", dir);
-    dir.gives_group = (made.st_mode & S_ISGID) != 0 || made.st_gid != mine;  // so below here every owner is set by fchown
+    dir.gives_group =
+        (made.st_mode & S_ISGID) != 0 || made.st_gid != mine;  // so below here every owner is set by fchown
     return true;
   }
   void leave(floors::Dir& dir) override {
-    if (int error = dress(dir.out, dir.status, false, dir.status.st_uid == me && dir.status.st_gid == mine && !dir.gives_group, true))
+    if (int error = dress(dir.out, dir.status, false,
+                          dir.status.st_uid == me && dir.status.st_gid == mine && !dir.gives_group, true))
       floors::fail("set attributes", &dir, "", error);
   }
   void other(floors::Dir& dir, const char* name, unsigned char type) override {
@@ -64,11 +66,13 @@ struct Target : floors::Hooks {
     struct stat st;
     char text[4096];
     const ssize_t n = readlinkat(dir.fd, name, text, sizeof text - 1);
-    if (n < 0 || fstatat(dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return floors::fail("readlink", &dir, name, errno);
+    if (n < 0 || fstatat(dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+      return floors::fail("readlink", &dir, name, errno);
     text[n] = '\0';
     const timespec stamps[2] = {st.st_atim, st.st_mtim};
     if (symlinkat(text, dir.out, name) < 0) return floors::fail("symlink", &dir, name, errno);
-    if ((st.st_uid != me || st.st_gid != mine) && fchownat(dir.out, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+    if ((st.st_uid != me || st.st_gid != mine) &&
+        fchownat(dir.out, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
       floors::fail("chown", &dir, name, errno);
     if (utimensat(dir.out, name, stamps, AT_SYMLINK_NOFOLLOW) < 0) floors::fail("set times", &dir, name, errno);
   }
@@ -85,16 +89,16 @@ struct Copy {
   struct Slot : floors::Slot {
     Step step = Step::reading;
     int out = -1;
-    bool end = false;            // the last read is in the buffer, `status` was taken after it
-    bool has_mode = false;       // created with its final mode
-    unsigned length = 0;         // bytes in the buffer
-    unsigned written = 0;        // of them
+    bool end = false;       // the last read is in the buffer, `status` was taken after it
+    bool has_mode = false;  // created with its final mode
+    unsigned length = 0;    // bytes in the buffer
+    unsigned written = 0;   // of them
     struct stat status;
     char private_name[40];
   };
   using Ring = floors::Ring<Copy>;
   CopyOptions options;
-  unsigned id;                   // makes private names unique among the rings
+  unsigned id;  // makes private names unique among the rings
   std::uint64_t serial = 0;
 
   void event(Ring& ring, Slot& slot, int result) {
@@ -104,12 +108,8 @@ struct Copy {
     }
     switch (slot.step) {
       case Step::reading: return was_read(ring, slot, static_cast<unsigned>(result));
-      case Step::creating:
-        slot.out = result;
-        return write(ring, slot);
-      case Step::writing:
-        slot.written += static_cast<unsigned>(result);
-        return write(ring, slot);
+      case Step::creating: slot.out = result; return write(ring, slot);
+      case Step::writing: slot.written += static_cast<unsigned>(result); return write(ring, slot);
       case Step::renaming: return done(ring, slot);
     }
   }
@@ -123,8 +123,10 @@ struct Copy {
       // One fstat after the last read: the attributes to give, and the proof that this is the end.
       if (fstat(slot.fd, &slot.status) < 0) return failed(ring, slot, "fstat", errno);
       slot.end = n == 0 || static_cast<std::uint64_t>(slot.status.st_size) == slot.done;
-      if (slot.end && static_cast<std::uint64_t>(slot.status.st_size) != slot.done) return failed(ring, slot, "changed while copying", EBUSY);
-      if (slot.end && options.xattr && flistxattr(slot.fd, nullptr, 0) < 0 && errno != ENOTSUP) return failed(ring, slot, "list attributes", errno);
+      if (slot.end && static_cast<std::uint64_t>(slot.status.st_size) != slot.done)
+        return failed(ring, slot, "changed while copying", EBUSY);
+      if (slot.end && options.xattr && flistxattr(slot.fd, nullptr, 0) < 0 && errno != ENOTSUP)
+        return failed(ring, slot, "list attributes", errno);
     }
     if (slot.out >= 0) return write(ring, slot);
 
@@ -134,7 +136,8 @@ struct Copy {
     const mode_t mode = slot.has_mode ? slot.status.st_mode & 0777 : 0600;
     const char* name = slot.name;
     if (options.per_file) {
-      std::snprintf(slot.private_name, sizeof slot.private_name, ".floor-%x-%llx", id, static_cast<unsigned long long>(serial++));
+      std::snprintf(slot.private_name, sizeof slot.private_name, ".floor-%x-%llx", id,
+                    static_cast<unsigned long long>(serial++));
       name = slot.private_name;
     }
     if (options.ring_create) return ring.create(slot, slot.dir().out, name, mode);
@@ -160,7 +163,8 @@ struct Copy {
       return ring.read(slot);
     }
     const bool owned = slot.status.st_uid == me && slot.status.st_gid == mine && !slot.dir().gives_group;
-    if (int error = dress(slot.out, slot.status, slot.has_mode, owned, options.times)) return failed(ring, slot, "set attributes", error);
+    if (int error = dress(slot.out, slot.status, slot.has_mode, owned, options.times))
+      return failed(ring, slot, "set attributes", error);
     if (!options.per_file) return done(ring, slot);
     slot.step = Step::renaming;
     const int at = slot.dir().out;

@@ -24,7 +24,9 @@ namespace {
       if (std::memcmp(candidate, literal.data(), literal.size()) == 0) return candidate;
     }
   }
-  return at < end ? static_cast<const char*>(memmem(at, static_cast<std::size_t>(end - at), literal.data(), literal.size())) : nullptr;
+  return at < end
+             ? static_cast<const char*>(memmem(at, static_cast<std::size_t>(end - at), literal.data(), literal.size()))
+             : nullptr;
 }
 
 const char* find_literal(const char* at, const char* end, std::string_view literal) {
@@ -42,8 +44,8 @@ class Matcher {
     }
     int error;
     PCRE2_SIZE where;
-    code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_MULTILINE | PCRE2_NEVER_UTF, &error, &where,
-                          nullptr);
+    code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                          PCRE2_MULTILINE | PCRE2_NEVER_UTF, &error, &where, nullptr);
     if (!code_ || pcre2_jit_compile(code_, PCRE2_JIT_COMPLETE) != 0) floors::die("pattern", EINVAL);
     data_ = pcre2_match_data_create(1, nullptr);
   }
@@ -65,7 +67,8 @@ class Matcher {
  private:
   const char* find(const char* at, const char* end) const {
     if (!literal_.empty()) return find_literal(at, end, literal_);
-    const int r = pcre2_jit_match(code_, reinterpret_cast<PCRE2_SPTR>(at), static_cast<PCRE2_SIZE>(end - at), 0, 0, data_, nullptr);
+    const int r = pcre2_jit_match(code_, reinterpret_cast<PCRE2_SPTR>(at), static_cast<PCRE2_SIZE>(end - at), 0, 0,
+                                  data_, nullptr);
     if (r == PCRE2_ERROR_NOMATCH) return nullptr;
     if (r < 0) {
       ++floors::failures;  // a match limit is an error, never "no match"
@@ -80,8 +83,8 @@ class Matcher {
 
 struct Grep {
   struct Slot : floors::Slot {
-    std::size_t kept = 0;     // bytes of an unfinished line at the buffer's start
-    unsigned lines = 0;       // matching lines so far
+    std::size_t kept = 0;  // bytes of an unfinished line at the buffer's start
+    unsigned lines = 0;    // matching lines so far
   };
   Matcher matcher;
   bool match;
@@ -97,7 +100,8 @@ struct Grep {
     if (n == room) {
       // The buffer came back full: count its whole lines, keep the rest, read on.
       const char* newline = static_cast<const char*>(memrchr(slot.buffer, '\n', have));
-      const std::size_t whole = newline ? static_cast<std::size_t>(newline + 1 - slot.buffer) : have;  // a huge line is cut here
+      const std::size_t whole =
+          newline ? static_cast<std::size_t>(newline + 1 - slot.buffer) : have;  // a huge line is cut here
       if (match) slot.lines += matcher.count(slot.buffer, slot.buffer + whole);
       slot.kept = have - whole;
       std::memmove(slot.buffer, slot.buffer + whole, slot.kept);

@@ -83,7 +83,7 @@ struct Hash {
     std::uint32_t state[8];
     const unsigned char* data;
     std::size_t blocks;
-    bool end;               // the padded tail comes after `blocks`, then the file is done
+    bool end;  // the padded tail comes after `blocks`, then the file is done
     unsigned tail_blocks;
     unsigned char tail[128];
   };
@@ -196,8 +196,8 @@ struct Hash {
         return ring.finish(slot);
       }
       if (n >= 64 && static_cast<std::uint64_t>(st.st_size) > slot.done) {
-        slot.end = false;       // it grew: read on,
-        slot.done -= n % 64;    // from the last whole block
+        slot.end = false;     // it grew: read on,
+        slot.done -= n % 64;  // from the last whole block
       } else if (!surely_unchanged(st, slot.done, started)) {
         ++changed;
       }

@@ -85,20 +85,20 @@ struct Options {
   bool register_ring, fixed_buffers, defer, stats, async_open, sort_inodes, touch;
   explicit Options(const Flags& f)
       : rings(f.number("rings", 2)),
-        depth(f.number("depth", 64)),            // files in flight in one ring
-        batch(f.number("batch", 16)),            // files started per enter
-        walkers(f.number("walkers", 0)),         // 0: the ring threads walk
-        buffer(f.number("buffer", 64 << 10)),    // bytes of one read
-        wait(f.number("wait", 1)),               // completions to wait for, at most
-        names(f.number("names", 64)),            // names in one queued batch
-        wq_workers(f.number("wq-workers", 0)),   // bounded io-wq threads a ring; 0: the kernel's default
+        depth(f.number("depth", 64)),           // files in flight in one ring
+        batch(f.number("batch", 16)),           // files started per enter
+        walkers(f.number("walkers", 0)),        // 0: the ring threads walk
+        buffer(f.number("buffer", 64 << 10)),   // bytes of one read
+        wait(f.number("wait", 1)),              // completions to wait for, at most
+        names(f.number("names", 64)),           // names in one queued batch
+        wq_workers(f.number("wq-workers", 0)),  // bounded io-wq threads a ring; 0: the kernel's default
         register_ring(f.number("register-ring", 1)),
         fixed_buffers(f.number("fixed-buffers", 0)),
         defer(f.number("defer", 1)),
         stats(f.number("stats", 0)),
         async_open(f.number("async-open", 0)),    // opens go to io-wq at once
         sort_inodes(f.number("sort-inodes", 0)),  // a directory's files in inode order: near each other on the disk
-        touch(f.number("touch", 0)) {}            // the walker looks each file up first, so that opening it needs no disk
+        touch(f.number("touch", 0)) {}  // the walker looks each file up first, so that opening it needs no disk
 };
 
 // ---------------------------------------------------------------------------------------------- the tree
@@ -118,10 +118,10 @@ struct Hooks {
 struct Dir {
   Hooks* hooks = nullptr;
   std::shared_ptr<Dir> parent;
-  std::string name;    // one component
-  std::string path;    // for messages and output only, ends in '/'
+  std::string name;  // one component
+  std::string path;  // for messages and output only, ends in '/'
   int fd = -1;
-  int out = -1;        // the copy's directory
+  int out = -1;  // the copy's directory
   bool entered = false;
   bool gives_group = false;  // the copy's directory decides the group of what is created in it
   struct stat status;        // set by the copy
@@ -144,9 +144,9 @@ inline void fail(const char* what, const Dir* dir, const char* name, int error) 
 // Some regular files of one directory. Belongs to one ring thread once popped, so its count needs no atomic.
 struct Batch {
   std::shared_ptr<Dir> dir;
-  std::string names;      // NUL-terminated, one after the other
-  std::size_t next = 0;   // offset of the first name not started
-  unsigned total = 0;     // names in the batch
+  std::string names;     // NUL-terminated, one after the other
+  std::size_t next = 0;  // offset of the first name not started
+  unsigned total = 0;    // names in the batch
   unsigned finished = 0;
 };
 
@@ -198,7 +198,8 @@ class Tree {
       {
         std::unique_lock lock(mutex_);
         const bool may_walk = options_.walkers == 0;
-        if (block) changed_.wait(lock, [&] { return !queue_.empty() || unfinished_ == 0 || (may_walk && !pending_.empty()); });
+        if (block)
+          changed_.wait(lock, [&] { return !queue_.empty() || unfinished_ == 0 || (may_walk && !pending_.empty()); });
         if (!queue_.empty()) {
           auto batch = std::move(queue_.front());
           queue_.pop_front();
@@ -318,12 +319,12 @@ class Tree {
   const Options& options_;
   Hooks& hooks_;
   std::mutex mutex_;
-  std::condition_variable changed_;                   // rings wait: batches (or directories) came, or the walk ended
-  std::condition_variable room_;                      // walkers wait: directories came, or the queue has room again
-  std::vector<std::shared_ptr<Dir>> pending_;         // LIFO: depth first keeps few directories open
+  std::condition_variable changed_;            // rings wait: batches (or directories) came, or the walk ended
+  std::condition_variable room_;               // walkers wait: directories came, or the queue has room again
+  std::vector<std::shared_ptr<Dir>> pending_;  // LIFO: depth first keeps few directories open
   std::deque<std::unique_ptr<Batch>> queue_;
-  std::size_t queued_ = 0;                            // names in queue_
-  std::size_t unfinished_ = 0;                        // directories pending or being read
+  std::size_t queued_ = 0;      // names in queue_
+  std::size_t unfinished_ = 0;  // directories pending or being read
   unsigned waiting_for_room_ = 0;
 };
 
@@ -356,7 +357,8 @@ class Ring {
  public:
   using JobSlot = typename Job::Slot;
 
-  Ring(Tree& tree, const Options& options, Job& job) : tree_(tree), options_(options), job_(job), slots_(options.depth) {
+  Ring(Tree& tree, const Options& options, Job& job)
+      : tree_(tree), options_(options), job_(job), slots_(options.depth) {
     io_uring_params params{};
     params.flags = IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER;
     if (options.defer) params.flags |= IORING_SETUP_DEFER_TASKRUN;
@@ -376,7 +378,8 @@ class Ring {
     }
     if (options.fixed_buffers) {
       std::vector<iovec> vectors;
-      for (unsigned i = 0; i < options.depth; ++i) vectors.push_back({buffers_ + std::size_t{i} * options.buffer, options.buffer});
+      for (unsigned i = 0; i < options.depth; ++i)
+        vectors.push_back({buffers_ + std::size_t{i} * options.buffer, options.buffer});
       if (int r = io_uring_register_buffers(&ring_, vectors.data(), options.depth); r < 0) die("register buffers", -r);
     }
   }
@@ -384,7 +387,8 @@ class Ring {
 
   void run() {
     for (;;) {
-      for (unsigned started = 0; started < options_.batch && !free_.empty() && start_next(); ++started) {}
+      for (unsigned started = 0; started < options_.batch && !free_.empty() && start_next(); ++started) {
+      }
       if (busy_ == 0) {
         io_uring_submit(&ring_);  // the last closes
         return;
@@ -419,7 +423,8 @@ class Ring {
     io_uring_sqe* sqe = get();
     const unsigned length = options_.buffer - static_cast<unsigned>(offset_in_buffer);
     if (options_.fixed_buffers)
-      io_uring_prep_read_fixed(sqe, slot.fd, slot.buffer + offset_in_buffer, length, slot.done, static_cast<int>(slot.index));
+      io_uring_prep_read_fixed(sqe, slot.fd, slot.buffer + offset_in_buffer, length, slot.done,
+                               static_cast<int>(slot.index));
     else
       io_uring_prep_read(sqe, slot.fd, slot.buffer + offset_in_buffer, length, slot.done);
     io_uring_sqe_set_data(sqe, &slot);
@@ -482,7 +487,8 @@ class Ring {
     slot.name = current_->names.data() + current_->next;
     current_->next += std::strlen(slot.name) + 1;
     io_uring_sqe* sqe = get();
-    io_uring_prep_openat(sqe, current_->dir->fd, slot.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+    io_uring_prep_openat(sqe, current_->dir->fd, slot.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                         0);
     if (options_.async_open) io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
     io_uring_sqe_set_data(sqe, &slot);
     if (current_->next == current_->names.size()) current_ = nullptr;  // its last file frees it
@@ -539,12 +545,13 @@ void run(Tree& tree, const Options& options, std::vector<Job>& jobs) {
   Stats sum;
   for (const Stats& s : stats) sum.add(s);
   const double enters = static_cast<double>(sum.enters);
-  std::fprintf(stderr,
-               "enters %.0f  submitted/enter %.1f  in flight/enter %.1f (most %llu)  completed/in flight %.3f  enters that "
-               "completed all %.3f\n",
-               enters, static_cast<double>(sum.submitted) / enters, static_cast<double>(sum.in_flight) / enters,
-               static_cast<unsigned long long>(sum.most), static_cast<double>(sum.ready) / static_cast<double>(sum.in_flight),
-               static_cast<double>(sum.all_ready) / enters);
+  std::fprintf(
+      stderr,
+      "enters %.0f  submitted/enter %.1f  in flight/enter %.1f (most %llu)  completed/in flight %.3f  enters that "
+      "completed all %.3f\n",
+      enters, static_cast<double>(sum.submitted) / enters, static_cast<double>(sum.in_flight) / enters,
+      static_cast<unsigned long long>(sum.most), static_cast<double>(sum.ready) / static_cast<double>(sum.in_flight),
+      static_cast<double>(sum.all_ready) / enters);
 }
 
 }  // namespace floors

@@ -10,7 +10,8 @@
 
 namespace sha256 {
 
-inline constexpr std::uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+inline constexpr std::uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
 alignas(16) inline constexpr std::uint32_t round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -25,8 +26,11 @@ alignas(16) inline constexpr std::uint32_t round_constants[64] = {
 
 // Adds `count` blocks of 64 bytes from in[j] to states[j], for each of N inputs.
 template <int N>
-[[gnu::target("sha,sse4.1,ssse3")]] void add_blocks(std::uint32_t* const* states, const unsigned char* const* in, std::size_t count) {
-  const auto load = [](const void* p) __attribute__((target("sha,sse4.1,ssse3"))) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); };
+[[gnu::target("sha,sse4.1,ssse3")]] void add_blocks(std::uint32_t* const* states, const unsigned char* const* in,
+                                                    std::size_t count) {
+  const auto load = [](const void* p) __attribute__((target("sha,sse4.1,ssse3"))) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(p));
+  };
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
   __m128i abef[N], cdgh[N];  // the state, in the order that the instructions want
   for (int j = 0; j < N; ++j) {

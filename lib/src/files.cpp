@@ -35,7 +35,8 @@ task<std::uint64_t> copy_through_memory(const file& from, const file& to, std::u
 
 // Copies [begin, end), inside the kernel where it can. copy_file_range that moves nothing at once does not mean the
 // end: some file systems (proc, some network ones) say so for files they can only read, so reading has the last word.
-task<std::uint64_t> copy_span(const file& from, const file& to, std::uint64_t begin, std::uint64_t end, bool& in_kernel) {
+task<std::uint64_t> copy_span(const file& from, const file& to, std::uint64_t begin, std::uint64_t end,
+                              bool& in_kernel) {
   while (in_kernel && begin < end) {
     const std::size_t wanted = std::min<std::uint64_t>(kernel_copy_piece, end - begin);
     const auto moved = co_await as_result(from.copy_range_to(to, begin, begin, wanted));
@@ -97,7 +98,8 @@ task<copy_outcome> copy_file(const file& from, const file& to, copy_options opti
   const file_status status = co_await from.status();
   bool in_kernel = status.is_regular() && status.size > 0;
   // Fewer blocks than the size needs: there are holes to keep.
-  const bool has_holes = options.sparse == sparse::automatic && status.is_regular() && status.blocks * 512 < status.size;
+  const bool has_holes =
+      options.sparse == sparse::automatic && status.is_regular() && status.blocks * 512 < status.size;
   std::uint64_t position = 0;
   while (has_holes && position < status.size) {
     const auto data = co_await as_result(from.next_data(position));

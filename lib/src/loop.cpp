@@ -19,7 +19,7 @@ struct posted_function final : detail::letter {
 constexpr unsigned ready_a_turn = 1024;
 constexpr unsigned timers_a_turn = 256;
 constexpr int inline_steps = 64;
-constexpr std::size_t look_ahead = 4;      // completions
+constexpr std::size_t look_ahead = 4;  // completions
 constexpr std::uint32_t heap_arity = 4;
 
 }  // namespace
@@ -83,9 +83,12 @@ void cancel_scope::cancel() noexcept {
 // ---- loop ----------------------------------------------------------------------------------------------------------
 
 loop::loop(const loop_options& options)
-    : in_flight_limit_(options.in_flight_limit), batch_(options.completions_a_turn), posts_a_turn_(options.posts_a_turn) {
+    : in_flight_limit_(options.in_flight_limit),
+      batch_(options.completions_a_turn),
+      posts_a_turn_(options.posts_a_turn) {
   auto chosen = make_engine(options.engine);
-  if (!chosen) throw std::system_error(chosen.error(), "cannot set up the engine: " + explain_uring_refusal(chosen.error()));
+  if (!chosen)
+    throw std::system_error(chosen.error(), "cannot set up the engine: " + explain_uring_refusal(chosen.error()));
   engine_ = std::move(chosen->engine);
   engine_reason_ = std::move(chosen->reason);
 }
@@ -100,7 +103,8 @@ loop::loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options)
 loop::~loop() {
   const bool others = !backlog_.empty() || !timers_.empty() || !ready_.empty();
   if (in_flight_ != 0 || tasks_ != 0 || others) {
-    std::fprintf(stderr, "asyncfs: a loop was destroyed with %zu operations in flight, %zu tasks%s; call drain() first\n",
+    std::fprintf(stderr,
+                 "asyncfs: a loop was destroyed with %zu operations in flight, %zu tasks%s; call drain() first\n",
                  in_flight_, tasks_, others ? ", and others that wait for their turn" : "");
     std::abort();
   }
@@ -126,7 +130,10 @@ void loop::run_until(const std::function<bool()>& done) {
 
 void loop::drain() {
   root_.cancel();
-  run_until([this] { return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty() && !engine_->has_posts(); });
+  run_until([this] {
+    return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty() &&
+           !engine_->has_posts();
+  });
   root_.requested_ = false;
 }
 
@@ -251,15 +258,11 @@ void loop::cancel(detail::pending& op) noexcept {
     case detail::pending::state::waiting_for_room:
       static_cast<detail::backlog_hook&>(op).unlink();
       return end(op, -ECANCELED);
-    case detail::pending::state::in_timer:
-      remove_timer(op.timer_index_);
-      return end(op, -ECANCELED);
-    case detail::pending::state::in_flight:
-      return engine_->cancel(request::pointer(&op));
+    case detail::pending::state::in_timer: remove_timer(op.timer_index_); return end(op, -ECANCELED);
+    case detail::pending::state::in_flight: return engine_->cancel(request::pointer(&op));
     case detail::pending::state::idle:
     case detail::pending::state::ready:
-    case detail::pending::state::ended:
-      return;  // its outcome stands
+    case detail::pending::state::ended: return;  // its outcome stands
   }
 }
 

@@ -193,7 +193,8 @@ task<void> listener::stop() {
 task<std::unique_ptr<listener>> listen(endpoint address, int backlog) {
   socket s = co_await socket::open(address.family(), SOCK_STREAM);
   if (address.family() != AF_UNIX)
-    if (const auto set = s.set_option(SOL_SOCKET, SO_REUSEADDR, 1); !set) throw std::system_error(set.error(), "setsockopt");
+    if (const auto set = s.set_option(SOL_SOCKET, SO_REUSEADDR, 1); !set)
+      throw std::system_error(set.error(), "setsockopt");
   co_await s.bind(address);
   co_await s.listen(backlog);
   co_return std::make_unique<listener>(std::move(s));
@@ -202,7 +203,8 @@ task<std::unique_ptr<listener>> listen(endpoint address, int backlog) {
 task<socket> connect(endpoint address) {
   socket s = co_await socket::open(address.family(), SOCK_STREAM);
   if (address.family() != AF_UNIX)
-    if (const auto set = s.set_option(IPPROTO_TCP, TCP_NODELAY, 1); !set) throw std::system_error(set.error(), "setsockopt");
+    if (const auto set = s.set_option(IPPROTO_TCP, TCP_NODELAY, 1); !set)
+      throw std::system_error(set.error(), "setsockopt");
   co_await s.connect(address);
   co_return s;
 }

@@ -30,11 +30,11 @@ struct walk_listing {
 struct walk_pending {
   enum class state : std::uint8_t { unlisted, claimed, listed, failed };
   std::shared_ptr<walk_directory> node;
-  std::shared_ptr<walk_listing> within;      // where it was found; dropped once it is open
+  std::shared_ptr<walk_listing> within;        // where it was found; dropped once it is open
   std::shared_ptr<asyncfs::directory> handle;  // open already: the rest of it is to be read
   bool follow = false;
   state now = state::unlisted;
-  std::shared_ptr<walk_listing> listing;     // ordered: waits for its turn
+  std::shared_ptr<walk_listing> listing;  // ordered: waits for its turn
   std::error_code error;
   std::string_view operation;
 };
@@ -64,7 +64,8 @@ struct byte_order {
 std::string walk_directory::path() const {
   std::string text = shown_ ? *shown_ : name_;
   if (shown_) return text;
-  for (const walk_directory* above = parent_.get(); above != nullptr && above->depth_ > 0; above = above->parent_.get()) {
+  for (const walk_directory* above = parent_.get(); above != nullptr && above->depth_ > 0;
+       above = above->parent_.get()) {
     const std::string& head = above->shown_ ? *above->shown_ : above->name_;
     text.insert(0, head.empty() || head.back() == '/' ? head : head + "/");
     if (above->shown_) break;
@@ -86,7 +87,8 @@ std::string walk_entry::path() const {
 
 // ---- the walk ------------------------------------------------------------------------------------------------------
 
-walk::walk(std::vector<walk_root> roots, walk_options options) : options_(std::move(options)), roots_(std::move(roots)) {
+walk::walk(std::vector<walk_root> roots, walk_options options)
+    : options_(std::move(options)), roots_(std::move(roots)) {
   auto top = std::make_shared<detail::walk_pending>();
   top->node = std::make_shared<walk_directory>();
   unlisted_.push_back(top);
@@ -216,8 +218,9 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
     }
     auto names = std::make_unique_for_overwrite<std::byte[]>(arguments.used);
     std::memcpy(names.get(), scratch.data(), arguments.used);
-    for_each_entry({names.get(), arguments.used},
-                   [&](const directory_entry& entry) { listing->items.push_back({entry.name, entry.type, nullptr, 0}); });
+    for_each_entry({names.get(), arguments.used}, [&](const directory_entry& entry) {
+      listing->items.push_back({entry.name, entry.type, nullptr, 0});
+    });
     listing->names.push_back(std::move(names));
   } while (ordered && !arguments.at_end);
   listing->handle = work->handle;

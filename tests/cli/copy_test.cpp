@@ -32,7 +32,7 @@ TEST_CASE("copy keeps holes") {
   scratch at;
   cli::make_hostile_tree(at, "source");
   REQUIRE(asyncfs({"copy", at / "source/sparse", at / "sparse"}).status == 0);
-  struct stat copied {};
+  struct stat copied{};
   REQUIRE(::stat((at / "sparse").c_str(), &copied) == 0);
   CHECK(copied.st_size == 5'000'000);
   CHECK(copied.st_blocks * 512 < 1'000'000);

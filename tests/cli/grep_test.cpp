@@ -14,8 +14,11 @@ TEST_CASE("grep prints what ripgrep prints into a pipe") {
   cli::make_hostile_tree(at, "tree");
   const std::string root = at / "tree";
   const std::vector<std::vector<std::string>> questions = {
-      {"-c", "io_uring"}, {"-c", "static\\s+int"}, {"-n", "io_uring"}, {"static +int"}, {"-l", "static"}, {"-i", "-c", "IO_URING"}, {"-F", "-n", "int i;"},
-      {"-c", "^"}, {"-c", "$"}, {"-n", "^file [0-9]+5$"}, {"-c", "[^a]"}, {"-n", "\\bint\\b"}, {"-c", "x|y"}, {"-n", "(static|hello) \\w+"}, {"-F", "-c", "."}, {"-c", "nothing has this"}, {"-n", "é|z{5}"}};
+      {"-c", "io_uring"}, {"-c", "static\\s+int"},       {"-n", "io_uring"},     {"static +int"},
+      {"-l", "static"},   {"-i", "-c", "IO_URING"},      {"-F", "-n", "int i;"}, {"-c", "^"},
+      {"-c", "$"},        {"-n", "^file [0-9]+5$"},      {"-c", "[^a]"},         {"-n", "\\bint\\b"},
+      {"-c", "x|y"},      {"-n", "(static|hello) \\w+"}, {"-F", "-c", "."},      {"-c", "nothing has this"},
+      {"-n", "é|z{5}"}};
   for (const auto& question : questions) {
     std::vector<std::string> words{"-uuu", "--sort", "path"};
     words.insert(words.end(), question.begin(), question.end());
@@ -47,8 +50,10 @@ TEST_CASE("grep without io_uring finds the same") {
 TEST_CASE("grep without --sort prints the same lines, each file's together") {
   scratch at;
   cli::make_hostile_tree(at, "tree");
-  const auto sorted = cli::shell(std::string(ASYNCFS_PROGRAM) + " grep -uuu -c static '" + (at / "tree") + "' | LC_ALL=C sort");
-  const auto wanted = cli::shell(std::string(ASYNCFS_PROGRAM) + " grep -uuu -c --sort path static '" + (at / "tree") + "' | LC_ALL=C sort");
+  const auto sorted =
+      cli::shell(std::string(ASYNCFS_PROGRAM) + " grep -uuu -c static '" + (at / "tree") + "' | LC_ALL=C sort");
+  const auto wanted = cli::shell(std::string(ASYNCFS_PROGRAM) + " grep -uuu -c --sort path static '" + (at / "tree") +
+                                 "' | LC_ALL=C sort");
   CHECK(sorted.out.size() > 1000);
   CHECK(sorted.out == wanted.out);
 }

@@ -68,7 +68,8 @@ TEST_CASE("hash names what is missing or unreadable, does the rest, and exits wi
 TEST_CASE("hash quotes hostile names in messages") {
   scratch at;
   const auto done = asyncfs({"hash", at / "two\nlines \x1b[31m"});
-  CHECK(done.err == "asyncfs hash: cannot open '" + at.path() + "/two'$'\\n''lines '$'\\033''[31m' for reading: No such file or directory\n");
+  CHECK(done.err == "asyncfs hash: cannot open '" + at.path() +
+                        "/two'$'\\n''lines '$'\\033''[31m' for reading: No such file or directory\n");
 }
 
 TEST_CASE("a closed pipe ends hash quietly") {
@@ -82,14 +83,21 @@ TEST_CASE("a closed pipe ends hash quietly") {
 }
 
 TEST_CASE("wrong usage ends with 2 and points at the help") {
-  for (const auto& words : std::vector<std::vector<std::string>>{
-           {"hash", "--engine=steam", "x"}, {"hash", "-a", "md6", "x"}, {"hash"}, {"hash", "--what"}, {"copy", "one"}, {"grep"}, {"nonsense"}, {}}) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{"hash", "--engine=steam", "x"},
+                                                                 {"hash", "-a", "md6", "x"},
+                                                                 {"hash"},
+                                                                 {"hash", "--what"},
+                                                                 {"copy", "one"},
+                                                                 {"grep"},
+                                                                 {"nonsense"},
+                                                                 {}}) {
     const auto done = asyncfs(words);
     CHECK(done.status == 2);
     CHECK(done.out == "");
     CHECK(done.err.find("--help' for more information.\n") != std::string::npos);
   }
-  CHECK(asyncfs({"hash", "--engine=steam", "x"}).err.find("'steam' is unknown; choose one of auto, sync, threads, uring") != std::string::npos);
+  CHECK(asyncfs({"hash", "--engine=steam", "x"})
+            .err.find("'steam' is unknown; choose one of auto, sync, threads, uring") != std::string::npos);
 }
 
 TEST_CASE("asking for io_uring where it is forbidden says why") {

@@ -7,7 +7,7 @@
 namespace cli {
 
 struct outcome {
-  int status = -1;        // exit status, or 128 + signal
+  int status = -1;  // exit status, or 128 + signal
   std::string out, err;
 };
 
@@ -15,7 +15,8 @@ struct outcome {
 enum class hardship { none, no_io_uring /* a seccomp filter answers EPERM to io_uring_setup */, as_nobody };
 
 // `words` are the tool's arguments, after its name.
-outcome asyncfs(const std::vector<std::string>& words, hardship how = hardship::none, const std::string& directory = {});
+outcome asyncfs(const std::vector<std::string>& words, hardship how = hardship::none,
+                const std::string& directory = {});
 outcome program(std::vector<std::string> words, hardship how = hardship::none, const std::string& directory = {});
 // Through /bin/sh.
 outcome shell(const std::string& command);

@@ -24,19 +24,25 @@ void make_hostile_tree(const scratch& in, const std::string& name) {
   in.file(top + "binary", std::string("io_uring\0static int\n", 20));
   in.directory(top + "empty directory");
   const std::string root = in / name;
-  for (int i = 0; i < 300; ++i) in.file(top + "many/f" + std::to_string(i), "file " + std::to_string(i) + "\nstatic int i;\n");
+  for (int i = 0; i < 300; ++i)
+    in.file(top + "many/f" + std::to_string(i), "file " + std::to_string(i) + "\nstatic int i;\n");
   [[maybe_unused]] int made = ::symlink("plain", (root + "/link").c_str());
   made = ::symlink("nowhere", (root + "/dangling").c_str());
   made = ::mkfifo((root + "/fifo").c_str(), 0640);
-  shell("cd '" + root + "' && chmod 4755 plain && chmod 0 empty && chmod 2750 perf && touch -d '2001-02-03 04:05:06.123456789' plain perf/x perf && "
-        "touch -h -d '1999-01-01 00:00:00.5' link && truncate -s 5000000 sparse && printf data | dd of=sparse bs=1 seek=2000000 conv=notrunc 2>/dev/null");
+  shell("cd '" + root +
+        "' && chmod 4755 plain && chmod 0 empty && chmod 2750 perf && touch -d '2001-02-03 04:05:06.123456789' plain "
+        "perf/x perf && "
+        "touch -h -d '1999-01-01 00:00:00.5' link && truncate -s 5000000 sparse && printf data | dd of=sparse bs=1 "
+        "seek=2000000 conv=notrunc 2>/dev/null");
   // Older than the grain of the kernel's clock, as files mostly are.
   ::usleep(40'000);
 }
 
 std::string describe_tree(const std::string& root) {
-  return shell("cd '" + root + "' && find . -printf '%p\\t%y\\t%m\\t%U:%G\\t%T@\\t%l\\0' | LC_ALL=C sort -z && "
-               "find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum").out;
+  return shell("cd '" + root +
+               "' && find . -printf '%p\\t%y\\t%m\\t%U:%G\\t%T@\\t%l\\0' | LC_ALL=C sort -z && "
+               "find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum")
+      .out;
 }
 
 }  // namespace cli

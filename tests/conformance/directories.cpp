@@ -29,7 +29,8 @@ task<std::vector<std::string>> names_in(const asyncfs::directory& at, std::size_
   for (;;) {
     const std::size_t got = co_await dir.read_entries(buffer);
     if (got == 0) break;
-    asyncfs::for_each_entry(std::span(buffer).first(got), [&](const asyncfs::directory_entry& e) { names.emplace_back(e.name); });
+    asyncfs::for_each_entry(std::span(buffer).first(got),
+                            [&](const asyncfs::directory_entry& e) { names.emplace_back(e.name); });
   }
   std::ranges::sort(names);
   co_return names;
@@ -328,23 +329,24 @@ TEST_CASE("a whole directory is listed in one operation, in as many pieces as th
     for (const std::string& name : expected) co_await touch(dir, name.c_str());
     std::ranges::sort(expected);
     for (const std::size_t capacity : {std::size_t{1} << 16, std::size_t{600}}) {
-        std::vector<std::byte> buffer(capacity);
-        asyncfs::list_arguments list;
-        list.buffer = buffer.data();
-        list.capacity = buffer.size();
-        std::vector<std::string> names;
-        int pieces = 0;
-        do {
-          co_await works(at.dir.list("dir", list, {}));
-          CHECK(list.used <= capacity);
-          asyncfs::for_each_entry(std::span(buffer).first(list.used), [&](const asyncfs::directory_entry& e) { names.emplace_back(e.name); });
-          ++pieces;
-        } while (!list.at_end && pieces < 1000);
-        const asyncfs::descriptor opened(list.directory);
-        std::ranges::sort(names);
-        CHECK(names == expected);
-        CHECK((pieces > 1) == (capacity == 600));
-      }
+      std::vector<std::byte> buffer(capacity);
+      asyncfs::list_arguments list;
+      list.buffer = buffer.data();
+      list.capacity = buffer.size();
+      std::vector<std::string> names;
+      int pieces = 0;
+      do {
+        co_await works(at.dir.list("dir", list, {}));
+        CHECK(list.used <= capacity);
+        asyncfs::for_each_entry(std::span(buffer).first(list.used),
+                                [&](const asyncfs::directory_entry& e) { names.emplace_back(e.name); });
+        ++pieces;
+      } while (!list.at_end && pieces < 1000);
+      const asyncfs::descriptor opened(list.directory);
+      std::ranges::sort(names);
+      CHECK(names == expected);
+      CHECK((pieces > 1) == (capacity == 600));
+    }
     co_await works(at.dir.symlink("dir", "link"));
     std::vector<std::byte> buffer(4096);
     const auto listing = [&] {

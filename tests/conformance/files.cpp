@@ -33,9 +33,13 @@ int closed_number() {
   return fd;
 }
 
-std::string text(std::span<const std::byte> bytes, std::size_t n) { return {reinterpret_cast<const char*>(bytes.data()), n}; }
+std::string text(std::span<const std::byte> bytes, std::size_t n) {
+  return {reinterpret_cast<const char*>(bytes.data()), n};
+}
 
-task<asyncfs::file> fresh(place& at, const char* name = "file") { co_return co_await at.dir.create(name, O_RDWR | O_EXCL, 0600); }
+task<asyncfs::file> fresh(place& at, const char* name = "file") {
+  co_return co_await at.dir.create(name, O_RDWR | O_EXCL, 0600);
+}
 
 }  // namespace
 
@@ -133,7 +137,9 @@ TEST_CASE("every operation on a closed descriptor fails with EBADF") {
 
 TEST_CASE("a file opened for one direction refuses the other with EBADF") {
   on_every_engine([](place& at) -> task<void> {
-    { const asyncfs::file made = co_await fresh(at); }
+    {
+      const asyncfs::file made = co_await fresh(at);
+    }
     std::array<std::byte, 8> buffer{};
     const asyncfs::file reader = co_await at.dir.open("file", O_RDONLY);
     const asyncfs::file writer = co_await at.dir.open("file", O_WRONLY);
@@ -309,7 +315,8 @@ TEST_CASE("a read that waits for a pipe is given its bytes when they come") {
         co_await works(p.in.write(bytes_of("now")));
         const std::size_t got = co_await std::move(first);
         CHECK(text(buffer, got) == "now");
-        asyncfs::future<std::size_t> second = asyncfs::spawn(at.home, p.out.readv_at({&piece, 1}, asyncfs::stream_position));
+        asyncfs::future<std::size_t> second =
+            asyncfs::spawn(at.home, p.out.readv_at({&piece, 1}, asyncfs::stream_position));
         co_await asyncfs::sleep_for(std::chrono::milliseconds(2));
         CHECK_FALSE(second.ready());
         co_await works(p.in.write(bytes_of("then")));
@@ -349,8 +356,9 @@ TEST_CASE("a read on an empty pipe ends as cancelled, plain and vectored, and th
     for (const bool vectored : {false, true}) {
       int error = -1;
       {
-        asyncfs::future<void> dropped = vectored ? asyncfs::spawn(at.home, waits(p.out.readv_at({&piece, 1}, asyncfs::stream_position), error))
-                                                 : asyncfs::spawn(at.home, waits(p.out.read(buffer), error));
+        asyncfs::future<void> dropped =
+            vectored ? asyncfs::spawn(at.home, waits(p.out.readv_at({&piece, 1}, asyncfs::stream_position), error))
+                     : asyncfs::spawn(at.home, waits(p.out.read(buffer), error));
         co_await asyncfs::sleep_for(std::chrono::milliseconds(2));
         CHECK_FALSE(dropped.ready());
       }

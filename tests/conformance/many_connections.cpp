@@ -12,7 +12,8 @@ constexpr std::size_t connections = 1000, rounds = 5, message = 64;
 // The bytes that connection `who` sends in round `round`: no two are alike.
 std::array<std::byte, message> letter(std::size_t who, std::size_t round) {
   std::array<std::byte, message> text;
-  for (std::size_t i = 0; i < message; ++i) text[i] = static_cast<std::byte>(who * 131 + round * 17 + i * 7 + (who >> 8));
+  for (std::size_t i = 0; i < message; ++i)
+    text[i] = static_cast<std::byte>(who * 131 + round * 17 + i * 7 + (who >> 8));
   text[0] = static_cast<std::byte>(who);
   text[1] = static_cast<std::byte>(who >> 8);
   return text;
@@ -47,7 +48,8 @@ task<void> client(asyncfs::endpoint server, std::size_t who, tally& counted) {
 task<void> serve(asyncfs::listener& incoming, tally& counted) {
   const asyncfs::task_context at = co_await asyncfs::this_task;
   std::vector<asyncfs::future<void>> all;
-  while (auto connection = co_await incoming.next()) all.push_back(asyncfs::spawn(at.home, echo(std::move(*connection), counted)));
+  while (auto connection = co_await incoming.next())
+    all.push_back(asyncfs::spawn(at.home, echo(std::move(*connection), counted)));
   for (auto& one : all) co_await std::move(one);
 }
 
@@ -86,5 +88,6 @@ TEST_CASE("a thousand TCP connections ping-pong on one loop without a lost or mi
 
 TEST_CASE("a thousand Unix connections ping-pong on one loop without a lost or mixed byte") {
   if (!enough_descriptors()) return;
-  tests::on_every_engine([](tests::place& at) { return ping_pong(at, *asyncfs::endpoint::unix_path(at.path + "/socket")); });
+  tests::on_every_engine(
+      [](tests::place& at) { return ping_pong(at, *asyncfs::endpoint::unix_path(at.path + "/socket")); });
 }

@@ -25,12 +25,15 @@ struct pair {
 };
 pair connected_pair() {
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw std::system_error(errno, std::system_category(), "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    throw std::system_error(errno, std::system_category(), "socketpair");
   return {asyncfs::socket(ends[0]), asyncfs::socket(ends[1])};
 }
 
 // Both kinds of address that a stream can have.
-std::vector<endpoint> addresses(const place& at) { return {endpoint::loopback(0), *endpoint::unix_path(at.path + "/socket")}; }
+std::vector<endpoint> addresses(const place& at) {
+  return {endpoint::loopback(0), *endpoint::unix_path(at.path + "/socket")};
+}
 
 endpoint address_of(const asyncfs::listener& l) { return *l.bound().local(); }
 
@@ -279,9 +282,13 @@ TEST_CASE("connections that nobody took are closed with the listener") {
   on_every_engine([](place& at) -> task<void> {
     std::unique_ptr<asyncfs::listener> incoming = co_await asyncfs::listen(endpoint::loopback(0));
     asyncfs::socket first = co_await asyncfs::connect(address_of(*incoming));
-    { const auto taken = co_await incoming->next(); CHECK(taken.has_value()); }
+    {
+      const auto taken = co_await incoming->next();
+      CHECK(taken.has_value());
+    }
     std::vector<asyncfs::socket> clients;
-    for (int i = 0; i < 300; ++i) clients.push_back(co_await asyncfs::connect(address_of(*incoming)));  // more than it queues
+    for (int i = 0; i < 300; ++i)
+      clients.push_back(co_await asyncfs::connect(address_of(*incoming)));  // more than it queues
     co_await asyncfs::sleep_for(5ms);
     co_await incoming->stop();
     incoming.reset();
@@ -297,7 +304,11 @@ TEST_CASE("connections that nobody took are closed with the listener") {
 TEST_CASE("more connections than a listener queues are all served in the end") {
   on_every_engine([](place&) -> task<void> {
     const std::unique_ptr<asyncfs::listener> incoming = co_await asyncfs::listen(endpoint::loopback(0));
-    { asyncfs::socket c = co_await asyncfs::connect(address_of(*incoming)); const auto s = co_await incoming->next(); CHECK(s.has_value()); }
+    {
+      asyncfs::socket c = co_await asyncfs::connect(address_of(*incoming));
+      const auto s = co_await incoming->next();
+      CHECK(s.has_value());
+    }
     std::vector<asyncfs::socket> clients;
     for (int i = 0; i < 700; ++i) clients.push_back(co_await asyncfs::connect(address_of(*incoming)));
     int served = 0;

@@ -38,7 +38,8 @@ task<void> walk_on_loop(asyncfs::walk& tree, std::vector<found_entry>& found, st
 }
 
 // In the order of the walk.
-std::vector<found_entry> walk_all(std::vector<asyncfs::walk_root> roots, asyncfs::walk_options how, std::size_t loops, const asyncfs::loop_options& options) {
+std::vector<found_entry> walk_all(std::vector<asyncfs::walk_root> roots, asyncfs::walk_options how, std::size_t loops,
+                                  const asyncfs::loop_options& options) {
   asyncfs::walk tree(std::move(roots), std::move(how));
   std::vector<found_entry> found;
   std::mutex mutex;
@@ -62,7 +63,9 @@ std::vector<std::string> make_tree(const std::string& root) {
     std::ofstream(path) << name;
     files.push_back(path);
   };
-  for (const char* name : {"a", "perf/x", "perf-sec.rst", "perf0", "perf/deep/er/and/deeper/file", "b\nc", "in\xffvalid", ".hidden", "zz/1", "zz/2", "zz/1a/b"}) file(name);
+  for (const char* name : {"a", "perf/x", "perf-sec.rst", "perf0", "perf/deep/er/and/deeper/file", "b\nc",
+                           "in\xffvalid", ".hidden", "zz/1", "zz/2", "zz/1a/b"})
+    file(name);
   for (int i = 0; i < 500; ++i) file("many/" + std::to_string(i % 7) + "/" + std::to_string(i));
   for (int i = 0; i < 3000; ++i) file("wide/a-rather-long-name-to-fill-the-buffer-with-" + std::to_string(i));
   std::filesystem::create_directories(root + "/empty/inside");
@@ -104,7 +107,9 @@ TEST_CASE("an ordered walk gives the order of sorted whole paths, or of sorted n
     });
     CHECK(paths_of(walk_all({{.path = at.path()}}, {.order = walk_order::components}, 2, engine.options)) == by_names);
     // The same with hardly any room: the order may not depend on the limits.
-    CHECK(paths_of(walk_all({{.path = at.path()}}, {.order = walk_order::bytes, .most_ready = 2, .most_listed = 2, .most_listings = 1}, 2, engine.options)) == by_bytes);
+    CHECK(paths_of(walk_all({{.path = at.path()}},
+                            {.order = walk_order::bytes, .most_ready = 2, .most_listed = 2, .most_listings = 1}, 2,
+                            engine.options)) == by_bytes);
   }
 }
 
@@ -115,9 +120,14 @@ TEST_CASE("roots are walked in the order given, and may be files, links, missing
   std::ofstream(at.path() + "/dir/inside") << "x";
   std::filesystem::create_directory_symlink("dir", at.path() + "/link");
   const std::string root = at.path() + "/";
-  const auto found = walk_all({{.path = root + "link"}, {.path = root + "gone"}, {.path = root + "file"}, {.path = root + "dir/"}, {.path = root + "link", .follow = false}},
+  const auto found = walk_all({{.path = root + "link"},
+                               {.path = root + "gone"},
+                               {.path = root + "file"},
+                               {.path = root + "dir/"},
+                               {.path = root + "link", .follow = false}},
                               {.order = walk_order::bytes}, 1, {});
-  CHECK(paths_of(found) == std::vector<std::string>{root + "link/inside", root + "gone", root + "file", root + "dir/inside", root + "link"});
+  CHECK(paths_of(found) == std::vector<std::string>{root + "link/inside", root + "gone", root + "file",
+                                                    root + "dir/inside", root + "link"});
 }
 
 TEST_CASE("a directory that cannot be listed is an entry with its error, and the walk goes on") {
@@ -127,7 +137,8 @@ TEST_CASE("a directory that cannot be listed is an entry with its error, and the
   const auto refuse = [](asyncfs::walk_directory&, const asyncfs::directory&) -> task<bool> { co_return true; };
   // Given as a directory, but none by the time it is listed.
   for (const walk_order order : {walk_order::none, walk_order::bytes}) {
-    const auto found = walk_all({{.path = at.path() + "/a/file", .type = DT_DIR}, {.path = at.path() + "/a"}}, {.order = order, .enter = refuse}, 1, {});
+    const auto found = walk_all({{.path = at.path() + "/a/file", .type = DT_DIR}, {.path = at.path() + "/a"}},
+                                {.order = order, .enter = refuse}, 1, {});
     REQUIRE(found.size() == 2);
     const bool first = found[0].error.value() != 0;
     CHECK(found[first ? 0 : 1].error.value() == ENOTDIR);
@@ -150,10 +161,12 @@ TEST_CASE("a directory that enter declines is left out with all below it, and ea
     entered.clear();
     const auto paths = paths_of(walk_all({{.path = at.path()}}, {.order = order, .enter = choose}, 2, {}));
     CHECK(paths.size() == 500 + 9);
-    CHECK(std::ranges::none_of(paths, [](const std::string& path) { return path.find("/perf/") != std::string::npos; }));
+    CHECK(
+        std::ranges::none_of(paths, [](const std::string& path) { return path.find("/perf/") != std::string::npos; }));
     std::ranges::sort(entered);
     CHECK(std::ranges::adjacent_find(entered) == entered.end());
-    CHECK(entered.size() == 1 + 1 + 1 + 2 + 2 + 8);  // the root, perf, wide, zz and 1a, empty and inside, many and its seven
+    CHECK(entered.size() ==
+          1 + 1 + 1 + 2 + 2 + 8);  // the root, perf, wide, zz and 1a, empty and inside, many and its seven
   }
 }
 

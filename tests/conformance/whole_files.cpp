@@ -103,11 +103,13 @@ TEST_CASE("holes stay holes in a copy: at the beginning, in the middle, at the e
       std::uint64_t size;
     };
     const std::uint64_t mib = 1 << 20;
-    for (const shape& s : {shape{{}, 8 * mib}, shape{{0}, 8 * mib}, shape{{4 * mib}, 8 * mib}, shape{{8 * mib - 4096}, 8 * mib},
-                           shape{{0, 3 * mib, 6 * mib}, 8 * mib + 5}, shape{{std::uint64_t{5} << 30}, (5ull << 30) + 100 * mib}}) {
+    for (const shape& s :
+         {shape{{}, 8 * mib}, shape{{0}, 8 * mib}, shape{{4 * mib}, 8 * mib}, shape{{8 * mib - 4096}, 8 * mib},
+          shape{{0, 3 * mib, 6 * mib}, 8 * mib + 5}, shape{{std::uint64_t{5} << 30}, (5ull << 30) + 100 * mib}}) {
       const asyncfs::file from = co_await at.dir.create("from", O_RDWR | O_TRUNC, 0600);
       const std::string block = pattern(4096);
-      for (const std::uint64_t at_offset : s.data) co_await asyncfs::write_all_at(from, tests::bytes_of(block), at_offset);
+      for (const std::uint64_t at_offset : s.data)
+        co_await asyncfs::write_all_at(from, tests::bytes_of(block), at_offset);
       co_await works(from.truncate(s.size));
       const asyncfs::file to = co_await at.dir.create("to", O_RDWR | O_TRUNC, 0600);
       const asyncfs::copy_outcome outcome = co_await asyncfs::copy_file(from, to, {.reflink = asyncfs::reflink::never});

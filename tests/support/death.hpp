@@ -29,7 +29,8 @@ last_words in_a_child(F fn) {
   ::close(ends[1]);
   last_words words;
   char piece[512];
-  for (ssize_t n; (n = ::read(ends[0], piece, sizeof piece)) > 0;) words.message.append(piece, static_cast<std::size_t>(n));
+  for (ssize_t n; (n = ::read(ends[0], piece, sizeof piece)) > 0;)
+    words.message.append(piece, static_cast<std::size_t>(n));
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <source_location>
@@ -51,7 +51,8 @@ inline std::size_t open_descriptors() {
 // A directory of its own, removed at the end.
 class temporary_directory {
  public:
-  explicit temporary_directory(const std::string& base = std::filesystem::temp_directory_path().string()) : path_(base + "/asyncfs-test-XXXXXX") {
+  explicit temporary_directory(const std::string& base = std::filesystem::temp_directory_path().string())
+      : path_(base + "/asyncfs-test-XXXXXX") {
     if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::system_category(), path_);
   }
   temporary_directory(const temporary_directory&) = delete;
@@ -117,16 +118,19 @@ inline std::string where(const std::source_location& at) {
 
 // The operation fails with exactly this errno value.
 template <class Kind>
-asyncfs::task<void> fails(asyncfs::operation<Kind> op, int expected, std::source_location at = std::source_location::current()) {
+asyncfs::task<void> fails(asyncfs::operation<Kind> op, int expected,
+                          std::source_location at = std::source_location::current()) {
   const auto r = co_await asyncfs::as_result(std::move(op));
   const int got = r ? 0 : r.error().value();
-  INFO(where(at) << ": " << asyncfs::describe(Kind::code).name << " gave '" << std::strerror(got) << "', not '" << std::strerror(expected) << "'");
+  INFO(where(at) << ": " << asyncfs::describe(Kind::code).name << " gave '" << std::strerror(got) << "', not '"
+                 << std::strerror(expected) << "'");
   CHECK(got == expected);
 }
 
 // The operation succeeds with this value.
 template <class Kind, class T>
-asyncfs::task<void> gives(asyncfs::operation<Kind> op, T expected, std::source_location at = std::source_location::current()) {
+asyncfs::task<void> gives(asyncfs::operation<Kind> op, T expected,
+                          std::source_location at = std::source_location::current()) {
   const auto r = co_await asyncfs::as_result(std::move(op));
   INFO(where(at) << ": " << asyncfs::describe(Kind::code).name << (r ? "" : " failed: " + r.error().message()));
   CHECK(r.has_value());

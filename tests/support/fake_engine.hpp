@@ -24,8 +24,8 @@ class fake_engine final : public asyncfs::engine {
     last_slot_ = slots_.data() + slots_.size();
   }
 
-  std::vector<asyncfs::request> taken;        // in the order they came, until their last completion
-  std::vector<std::uint64_t> cancels;         // asked for, in order
+  std::vector<asyncfs::request> taken;              // in the order they came, until their last completion
+  std::vector<std::uint64_t> cancels;               // asked for, in order
   std::size_t room = static_cast<std::size_t>(-1);  // how many more `submit` takes
   std::size_t refused = 0;
   std::function<void()> idle;

@@ -35,7 +35,9 @@ using asyncfs::task;
 
 namespace {
 
-task<std::size_t> read_once(const asyncfs::file& f, std::span<std::byte> buffer) { co_return co_await f.read_at(buffer, 0); }
+task<std::size_t> read_once(const asyncfs::file& f, std::span<std::byte> buffer) {
+  co_return co_await f.read_at(buffer, 0);
+}
 
 constexpr int warm_up = 2000, measured = 10000;
 
@@ -114,17 +116,20 @@ TEST_CASE("10,000 callbacks allocate nothing") {
 TEST_CASE("10,000 round trips over a socket allocate nothing on the ring") {
   tests::on_every_engine([](tests::place& at) -> task<void> {
     if (!at.engine.starts_with("uring")) {
-      tests::leave_out("socket round trips without allocation on '" + at.engine + "': what waits in epoll is allocated a node");
+      tests::leave_out("socket round trips without allocation on '" + at.engine +
+                       "': what waits in epoll is allocated a node");
       co_return;
     }
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     const asyncfs::socket a(ends[0]), b(ends[1]);
     std::array<std::byte, 8> buffer{};
-    auto step = [&]() { return [](const asyncfs::socket& from, const asyncfs::socket& to, std::span<std::byte> bytes) -> task<void> {
-      co_await from.send(bytes);
-      co_await to.receive(bytes);
-    }(a, b, buffer); };
+    auto step = [&]() {
+      return [](const asyncfs::socket& from, const asyncfs::socket& to, std::span<std::byte> bytes) -> task<void> {
+        co_await from.send(bytes);
+        co_await to.receive(bytes);
+      }(a, b, buffer);
+    };
     const std::size_t made = co_await count_over(step);
     CHECK(made <= allowed(at));
   });

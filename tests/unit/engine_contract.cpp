@@ -55,7 +55,9 @@ struct leased_kind {
 
 TEST_CASE("nothing is submitted until an operation is awaited or started") {
   fixture f;
-  { [[maybe_unused]] const auto dropped = read_some(); }
+  {
+    [[maybe_unused]] const auto dropped = read_some();
+  }
   CHECK(f.engine->taken.empty());
   bool called = false;
   asyncfs::start(f.home, read_some(), [&](asyncfs::result<std::size_t> r) {
@@ -69,7 +71,9 @@ TEST_CASE("nothing is submitted until an operation is awaited or started") {
 
 TEST_CASE("the request that reaches the engine is what the operation prepared") {
   fixture f;
-  asyncfs::start(f.home, asyncfs::detail::plain<opcode::read, std::size_t>({.fd = 3, .offset = 4, .address = 5, .length = 6}), [](auto) {});
+  asyncfs::start(f.home,
+                 asyncfs::detail::plain<opcode::read, std::size_t>({.fd = 3, .offset = 4, .address = 5, .length = 6}),
+                 [](auto) {});
   f.engine->idle = [&] {
     const request& r = f.engine->taken.at(0);
     CHECK(r.code == opcode::read);
@@ -192,8 +196,7 @@ TEST_CASE("a cancel that comes after the completion was reaped asks the engine f
 TEST_CASE("operations beyond the limit wait their turn, in order, and all complete") {
   fixture f(limited(3));
   std::vector<int> order;
-  for (int i = 0; i < 10; ++i)
-    asyncfs::start(f.home, read_some(), [&order, i](auto) { order.push_back(i); });
+  for (int i = 0; i < 10; ++i) asyncfs::start(f.home, read_some(), [&order, i](auto) { order.push_back(i); });
   std::size_t most = 0;
   f.engine->idle = [&] {
     most = std::max(most, f.engine->taken.size());
@@ -252,7 +255,9 @@ TEST_CASE("an engine that refuses a request is asked again, and none is lost") {
 TEST_CASE("what is cancelled while it waits for room ends at once, and never reaches the engine") {
   fixture f(limited(1));
   std::vector<int> values;
-  const auto note = [&](asyncfs::result<std::size_t> r) { values.push_back(r ? static_cast<int>(*r) : -r.error().value()); };
+  const auto note = [&](asyncfs::result<std::size_t> r) {
+    values.push_back(r ? static_cast<int>(*r) : -r.error().value());
+  };
   asyncfs::start(f.home, read_some(), note);
   asyncfs::start(f.home, read_some(), note);
   asyncfs::start(f.home, read_some(), note);

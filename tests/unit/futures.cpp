@@ -33,14 +33,16 @@ task<void> sleep_long(bool& cancelled) {
 // A loop that runs on a thread of its own until the end of the test.
 class elsewhere {
  public:
-  elsewhere() : home_([] {
-    asyncfs::loop_options options;
-    options.engine.kind = asyncfs::engine_kind::threads;
-    return options;
-  }()), thread_([this] {
-    home_.run_until([this] { return ended_; });
-    home_.drain();
-  }) {}
+  elsewhere()
+      : home_([] {
+          asyncfs::loop_options options;
+          options.engine.kind = asyncfs::engine_kind::threads;
+          return options;
+        }()),
+        thread_([this] {
+          home_.run_until([this] { return ended_; });
+          home_.drain();
+        }) {}
   ~elsewhere() {
     home_.post([this] { ended_ = true; });
     thread_.join();
@@ -113,10 +115,13 @@ TEST_CASE("then is called with the value, on the loop's thread, and may return a
 TEST_CASE("then after void takes nothing, and may give nothing") {
   elsewhere other;
   int called = 0;
-  asyncfs::spawn(other.home(), asyncfs::nop()).then([&] { ++called; }).then([&]() -> task<void> {
-    ++called;
-    co_return;
-  }).get();
+  asyncfs::spawn(other.home(), asyncfs::nop())
+      .then([&] { ++called; })
+      .then([&]() -> task<void> {
+        ++called;
+        co_return;
+      })
+      .get();
   CHECK(called == 2);
 }
 
@@ -143,7 +148,8 @@ TEST_CASE("an error skips then, and on_error gives a value instead") {
 
 TEST_CASE("what then throws is the future's error") {
   elsewhere other;
-  auto f = asyncfs::spawn(other.home(), number_after(0ms, 1)).then([](int) -> int { throw std::runtime_error("in then"); });
+  auto f =
+      asyncfs::spawn(other.home(), number_after(0ms, 1)).then([](int) -> int { throw std::runtime_error("in then"); });
   CHECK_THROWS_WITH(f.get(), "in then");
 }
 
@@ -160,7 +166,9 @@ TEST_CASE("dropping a future cancels its work, and the loop still drains") {
   bool cancelled = false;
   on_a_loop([&cancelled](asyncfs::loop& home) {
     return [](asyncfs::loop& h, bool& c) -> task<void> {
-      { const future<void> dropped = asyncfs::spawn(h, sleep_long(c)); }
+      {
+        const future<void> dropped = asyncfs::spawn(h, sleep_long(c));
+      }
       co_await asyncfs::sleep_for(1ms);
     }(home, cancelled);
   });
@@ -172,7 +180,8 @@ TEST_CASE("dropping a chain of futures cancels the work at its beginning") {
   on_a_loop([&](asyncfs::loop& home) {
     return [](asyncfs::loop& h, bool& c, bool& then_called) -> task<void> {
       {
-        const future<void> dropped = asyncfs::spawn(h, sleep_long(c)).then([&then_called] { then_called = true; }).finally([] {});
+        const future<void> dropped =
+            asyncfs::spawn(h, sleep_long(c)).then([&then_called] { then_called = true; }).finally([] {});
         co_await asyncfs::sleep_for(1ms);
       }
       for (int i = 0; i < 1000 && !c; ++i) co_await asyncfs::sleep_for(1ms);
@@ -187,7 +196,9 @@ TEST_CASE("dropping a future on another thread cancels its work") {
   bool cancelled = false;
   {
     elsewhere other;
-    { const future<void> dropped = asyncfs::spawn(other.home(), sleep_long(cancelled)); }
+    {
+      const future<void> dropped = asyncfs::spawn(other.home(), sleep_long(cancelled));
+    }
     asyncfs::spawn(other.home(), asyncfs::nop()).get();
   }
   CHECK(cancelled);
@@ -237,7 +248,9 @@ TEST_CASE("a thousand futures of four threads all give their own value") {
     for (int t = 0; t < 4; ++t)
       threads.emplace_back([&, t] {
         for (int i = 0; i < 250; ++i)
-          if (asyncfs::spawn(other.home(), number_after(0ms, t * 1000 + i)).then([](int n) { return n + 1; }).get() != t * 1000 + i + 1) ++wrong;
+          if (asyncfs::spawn(other.home(), number_after(0ms, t * 1000 + i)).then([](int n) { return n + 1; }).get() !=
+              t * 1000 + i + 1)
+            ++wrong;
       });
   }
   CHECK(wrong == 0);

@@ -44,7 +44,8 @@ TEST_CASE("a post wakes a loop that sleeps") {
         if (i % 2 == 0) std::this_thread::sleep_for(1ms);
         home.post([&home] { home.root().cancel(); });
       });
-      asyncfs::future<void> sleeping = asyncfs::spawn(at.home, []() -> task<void> { co_await asyncfs::sleep_for(1h); }());
+      asyncfs::future<void> sleeping =
+          asyncfs::spawn(at.home, []() -> task<void> { co_await asyncfs::sleep_for(1h); }());
       bool cancelled = false;
       try {
         co_await std::move(sleeping);
@@ -82,14 +83,16 @@ TEST_CASE("an exception that escapes a callback leaves run, after everything has
       }
       bool cancelled = false;
       asyncfs::loop home(one.options);
-      CHECK_THROWS_WITH(asyncfs::run(home, [](asyncfs::loop& l, bool& c) -> task<void> {
-                          asyncfs::start(l, asyncfs::nop(), [](auto) { throw std::runtime_error("from the callback"); });
-                          try {
-                            co_await asyncfs::sleep_for(1h);
-                          } catch (const std::system_error& e) {
-                            c = asyncfs::is_cancelled(e.code());
-                          }
-                        }(home, cancelled)),
+      CHECK_THROWS_WITH(asyncfs::run(home,
+                                     [](asyncfs::loop& l, bool& c) -> task<void> {
+                                       asyncfs::start(l, asyncfs::nop(),
+                                                      [](auto) { throw std::runtime_error("from the callback"); });
+                                       try {
+                                         co_await asyncfs::sleep_for(1h);
+                                       } catch (const std::system_error& e) {
+                                         c = asyncfs::is_cancelled(e.code());
+                                       }
+                                     }(home, cancelled)),
                         "from the callback");
       CHECK(cancelled);
       CHECK(home.in_flight() == 0);
@@ -134,9 +137,11 @@ TEST_CASE("run drains what the task left behind") {
       asyncfs::descriptor in, out;
       std::array<std::byte, 8> buffer;
     };
-    auto kept = std::make_shared<left>(asyncfs::descriptor(ends[0]), asyncfs::descriptor(ends[1]), std::array<std::byte, 8>{});
+    auto kept =
+        std::make_shared<left>(asyncfs::descriptor(ends[0]), asyncfs::descriptor(ends[1]), std::array<std::byte, 8>{});
     asyncfs::file in(ends[0]);
-    asyncfs::start(at.home, in.read(kept->buffer), [kept](asyncfs::result<std::size_t> r) { CHECK(asyncfs::is_cancelled(r.error())); });
+    asyncfs::start(at.home, in.read(kept->buffer),
+                   [kept](asyncfs::result<std::size_t> r) { CHECK(asyncfs::is_cancelled(r.error())); });
     CHECK(in.release() == ends[0]);
     co_await asyncfs::nop();
   });

@@ -60,7 +60,10 @@ TEST_CASE("an offload that is cancelled before it began never runs") {
         c = asyncfs::is_cancelled(e.code());
       }
     };
-    { const asyncfs::future<void> dropped = asyncfs::spawn(at.home, late(ran, cancelled)); co_await asyncfs::sleep_for(std::chrono::milliseconds(1)); }
+    {
+      const asyncfs::future<void> dropped = asyncfs::spawn(at.home, late(ran, cancelled));
+      co_await asyncfs::sleep_for(std::chrono::milliseconds(1));
+    }
     while (!cancelled) co_await asyncfs::nop();
     gate.release(static_cast<std::ptrdiff_t>(threads));
     for (auto& one : held) co_await std::move(one);
@@ -79,8 +82,10 @@ TEST_CASE("an offload that runs already ends by itself, and its value wins again
         return 3;
       });
     };
-    { const asyncfs::future<void> dropped = asyncfs::spawn(at.home, work(running, go_on, value));
-      while (!running) co_await asyncfs::nop(); }
+    {
+      const asyncfs::future<void> dropped = asyncfs::spawn(at.home, work(running, go_on, value));
+      while (!running) co_await asyncfs::nop();
+    }
     go_on = true;
     while (value == 0) co_await asyncfs::nop();
     CHECK(value == 3);

@@ -71,7 +71,9 @@ TEST_CASE("a task does not start until awaited") {
 
 TEST_CASE("a task that is never awaited never runs, and its frame is freed") {
   bool begun = false;
-  { const task<int> unused = set_and_give(begun, 1); }
+  {
+    const task<int> unused = set_and_give(begun, 1);
+  }
   CHECK_FALSE(begun);
 }
 
@@ -207,11 +209,13 @@ TEST_CASE("for_each_concurrent handles every item and never more at once than it
 TEST_CASE("for_each_concurrent begins nothing new after a failure, and throws it") {
   int begun = 0;
   CHECK_THROWS_WITH(run_here([](int& count) -> task<void> {
-                      auto handle = [&count](int item) { return [](int& c, int i) -> task<void> {
-                        ++c;
-                        co_await asyncfs::sleep_for(100us);
-                        if (i == 3) throw std::runtime_error("item 3");
-                      }(count, item); };
+                      auto handle = [&count](int item) {
+                        return [](int& c, int i) -> task<void> {
+                          ++c;
+                          co_await asyncfs::sleep_for(100us);
+                          if (i == 3) throw std::runtime_error("item 3");
+                        }(count, item);
+                      };
                       co_await asyncfs::for_each_concurrent(std::views::iota(0, 1000), 2, handle);
                     }(begun)),
                     "item 3");
@@ -222,10 +226,12 @@ TEST_CASE("for_each_concurrent begins nothing new after a failure, and throws it
 TEST_CASE("for_each_concurrent takes an empty range, any limit, and items that can be read only once") {
   int handled = 0;
   run_here([](int& count) -> task<void> {
-    auto handle = [&count](int) { return [](int& c) -> task<void> {
-      ++c;
-      co_return;
-    }(count); };
+    auto handle = [&count](int) {
+      return [](int& c) -> task<void> {
+        ++c;
+        co_return;
+      }(count);
+    };
     std::vector<int> none, three{1, 2, 3};
     co_await asyncfs::for_each_concurrent(none, 4, handle);
     CHECK(count == 0);
@@ -237,10 +243,12 @@ TEST_CASE("for_each_concurrent takes an empty range, any limit, and items that c
   std::vector<std::string> words;
   run_here([](std::vector<std::string>& out) -> task<void> {
     std::istringstream source("alpha beta gamma delta");
-    auto handle = [&out](std::string&& word) { return [](std::vector<std::string>& o, std::string w) -> task<void> {
-      co_await asyncfs::sleep_for(100us);
-      o.push_back(w);
-    }(out, std::move(word)); };
+    auto handle = [&out](std::string&& word) {
+      return [](std::vector<std::string>& o, std::string w) -> task<void> {
+        co_await asyncfs::sleep_for(100us);
+        o.push_back(w);
+      }(out, std::move(word));
+    };
     co_await asyncfs::for_each_concurrent(std::views::istream<std::string>(source), 3, handle);
   }(words));
   std::ranges::sort(words);
@@ -250,10 +258,12 @@ TEST_CASE("for_each_concurrent takes an empty range, any limit, and items that c
 TEST_CASE("items that wait see their own value, however far the range has gone on") {
   std::vector<int> seen;
   run_here([](std::vector<int>& out) -> task<void> {
-    auto handle = [&out](int item) { return [](std::vector<int>& o, int i) -> task<void> {
-      co_await asyncfs::sleep_for((10 - i) * 200us);
-      o.push_back(i);
-    }(out, item); };
+    auto handle = [&out](int item) {
+      return [](std::vector<int>& o, int i) -> task<void> {
+        co_await asyncfs::sleep_for((10 - i) * 200us);
+        o.push_back(i);
+      }(out, item);
+    };
     co_await asyncfs::for_each_concurrent(std::views::iota(0, 10), 10, handle);
   }(seen));
   std::ranges::sort(seen);

@@ -74,7 +74,8 @@ TEST_CASE("cancelling takes timers out of the middle, and the others keep their 
   std::vector<int> order;
   asyncfs::run(f.home, [](fixture& at, std::vector<int>& o) -> task<void> {
     std::vector<asyncfs::future<void>> all;
-    for (int i = 0; i < 100; ++i) all.push_back(asyncfs::spawn(at.home, note_after(((i * 37) % 100 + 1) * 1ms, (i * 37) % 100, o)));
+    for (int i = 0; i < 100; ++i)
+      all.push_back(asyncfs::spawn(at.home, note_after(((i * 37) % 100 + 1) * 1ms, (i * 37) % 100, o)));
     co_await asyncfs::sleep_for(0ms);
     for (std::size_t i = 0; i < all.size(); i += 2) all[i] = {};  // dropping a future cancels it
     co_await asyncfs::sleep_for(200ms);

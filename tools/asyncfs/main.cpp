@@ -1,11 +1,11 @@
 // The command line: parses, and hands over to a command.
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <map>
@@ -46,9 +46,18 @@ auto one_of(const std::map<std::string, T>& names, T& into) {
 }
 
 void add_tree_options(CLI::App& app, tree_options& tree) {
-  app.add_option_function<std::string>("--engine", one_of(engines, tree.engine), "How to do I/O: auto, uring, threads or sync")->type_name("ENGINE")->group("Speed");
-  app.add_option("-j,--jobs", tree.jobs, "Loops, each on its own thread (default: one a CPU)")->check(CLI::Range(1u, 1024u))->type_name("N")->group("Speed");
-  app.add_option("--depth", tree.depth, "Files in flight a loop (default: as the device asks)")->check(CLI::Range(1u, 4096u))->type_name("N")->group("Speed");
+  app.add_option_function<std::string>("--engine", one_of(engines, tree.engine),
+                                       "How to do I/O: auto, uring, threads or sync")
+      ->type_name("ENGINE")
+      ->group("Speed");
+  app.add_option("-j,--jobs", tree.jobs, "Loops, each on its own thread (default: one a CPU)")
+      ->check(CLI::Range(1u, 1024u))
+      ->type_name("N")
+      ->group("Speed");
+  app.add_option("--depth", tree.depth, "Files in flight a loop (default: as the device asks)")
+      ->check(CLI::Range(1u, 4096u))
+      ->type_name("N")
+      ->group("Speed");
 }
 
 // As many descriptors as may be had: files in flight and open directories need them.
@@ -80,7 +89,9 @@ int run_command_line(int argc, char** argv) {
   hash_command hash;
   CLI::App& hashing = *app.add_subcommand("hash", "Print digests of files, one line each, in the order of their paths");
   hashing.add_option("PATH", hash.paths, "Files and trees")->required();
-  hashing.add_option_function<std::string>("-a,--algorithm", one_of(algorithms, hash.which), "sha256 (default) or xxh128")->type_name("ALGORITHM");
+  hashing
+      .add_option_function<std::string>("-a,--algorithm", one_of(algorithms, hash.which), "sha256 (default) or xxh128")
+      ->type_name("ALGORITHM");
   add_tree_options(hashing, hash.tree);
 
   grep_command grep;
@@ -92,21 +103,29 @@ int run_command_line(int argc, char** argv) {
   grepping.add_flag("-n,--line-number", grep.numbers, "Print line numbers");
   grepping.add_flag("-c,--count", grep.count, "Print only how many lines match, for files where any does");
   grepping.add_flag("-l,--files-with-matches", grep.names_only, "Print only the names of files with a match");
-  grepping.add_flag("-u,--unrestricted", grep.unrestricted, "Once: no ignore files; twice: hidden files too; three times: binary files too");
-  grepping.add_option_function<std::string>("--sort", [&grep](const std::string& key) {
+  grepping.add_flag("-u,--unrestricted", grep.unrestricted,
+                    "Once: no ignore files; twice: hidden files too; three times: binary files too");
+  grepping
+      .add_option_function<std::string>(
+          "--sort",
+          [&grep](const std::string& key) {
             if (key != "path") throw CLI::ValidationError(fmt::format("{} is unknown; choose path", shell_quoted(key)));
             grep.sorted = true;
-          }, "Order of the output: path")->type_name("KEY");
+          },
+          "Order of the output: path")
+      ->type_name("KEY");
   add_tree_options(grepping, grep.tree);
 
   probe_command probe;
   CLI::App& probing = *app.add_subcommand("probe", "Show what this kernel offers, and where each operation runs");
-  probing.add_option("--engine", probe.engine, "auto, uring, threads or sync")->check(CLI::IsMember({"auto", "uring", "threads", "sync"}));
+  probing.add_option("--engine", probe.engine, "auto, uring, threads or sync")
+      ->check(CLI::IsMember({"auto", "uring", "threads", "sync"}));
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    std::fputs(app.get_subcommands().empty() ? app.help().c_str() : app.get_subcommands().front()->help().c_str(), stdout);
+    std::fputs(app.get_subcommands().empty() ? app.help().c_str() : app.get_subcommands().front()->help().c_str(),
+               stdout);
     return 0;
   } catch (const CLI::CallForVersion& version) {
     std::puts(version.what());
@@ -114,7 +133,8 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string name = chosen.empty() ? "asyncfs" : "asyncfs " + chosen.front()->get_name();
-    std::fputs(fmt::format("{}: {}\nTry '{} --help' for more information.\n", name, error.what(), name).c_str(), stderr);
+    std::fputs(fmt::format("{}: {}\nTry '{} --help' for more information.\n", name, error.what(), name).c_str(),
+               stderr);
     return wrong_usage;
   }
   raise_descriptor_limit();

@@ -16,16 +16,16 @@ std::size_t printable_length(std::string_view rest) {
   if (first >= 0xf5 || length == 0) return 0;
   for (std::size_t i = 1; i < length; ++i)
     if ((byte(i) & 0xc0u) != 0x80u) return 0;
-  if (first == 0xc2 && byte(1) < 0xa0) return 0;                                        // C1 controls
-  if (first == 0xe0 && byte(1) < 0xa0) return 0;                                        // overlong
-  if (first == 0xed && byte(1) >= 0xa0) return 0;                                       // surrogates
-  if (first == 0xf0 && byte(1) < 0x90) return 0;                                        // overlong
-  if (first == 0xf4 && byte(1) >= 0x90) return 0;                                       // past U+10FFFF
-  if (first == 0xd8 && byte(1) == 0x9c) return 0;                                       // U+061C
+  if (first == 0xc2 && byte(1) < 0xa0) return 0;                                           // C1 controls
+  if (first == 0xe0 && byte(1) < 0xa0) return 0;                                           // overlong
+  if (first == 0xed && byte(1) >= 0xa0) return 0;                                          // surrogates
+  if (first == 0xf0 && byte(1) < 0x90) return 0;                                           // overlong
+  if (first == 0xf4 && byte(1) >= 0x90) return 0;                                          // past U+10FFFF
+  if (first == 0xd8 && byte(1) == 0x9c) return 0;                                          // U+061C
   if (first == 0xe2 && byte(1) == 0x80 && (byte(2) >= 0x8b && byte(2) <= 0x8f)) return 0;  // zero width, LRM, RLM
   if (first == 0xe2 && byte(1) == 0x80 && (byte(2) >= 0xa8 && byte(2) <= 0xae)) return 0;  // separators, bidi embedding
   if (first == 0xe2 && byte(1) == 0x81 && (byte(2) >= 0xa0 && byte(2) <= 0xaf)) return 0;  // bidi isolates
-  if (first == 0xef && byte(1) == 0xbb && byte(2) == 0xbf) return 0;                    // byte order mark
+  if (first == 0xef && byte(1) == 0xbb && byte(2) == 0xbf) return 0;                       // byte order mark
   return length;
 }
 
@@ -68,7 +68,8 @@ std::string shell_quoted(std::string_view name) {
 
 void messages::line(std::string_view text) {
   const std::string whole = fmt::format("{}: {}\n", command_, text);
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, whole.data(), whole.size());  // one call, so lines stay whole
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, whole.data(), whole.size());  // one call, so lines stay whole
 }
 
 void messages::failure(std::string_view what, const std::error_code& why) {

@@ -59,7 +59,7 @@ class engine {
   [[nodiscard]] virtual std::size_t reap(std::span<completion> batch) noexcept = 0;
 
   struct wait {
-    bool until_completion = false;        // false: hand over what is queued and return
+    bool until_completion = false;  // false: hand over what is queued and return
     steady_time deadline = steady_time::max();
   };
   // Submits all that is queued and, if told to, sleeps until a completion, a post, a wake or the deadline.
@@ -128,7 +128,7 @@ enum class engine_kind : std::uint8_t { automatic, uring, threads, sync };
 
 struct engine_options {
   engine_kind kind = engine_kind::automatic;
-  unsigned entries = 512;            // submission queue entries; halved while the kernel refuses with ENOMEM
+  unsigned entries = 512;  // submission queue entries; halved while the kernel refuses with ENOMEM
   // Overrides of the opcode table's routing under the uring engine; `runs::in_ring` is honoured where the kernel can.
   // What may wait for a peer stays in the ring all the same: a worker could not be cancelled.
   std::array<std::pair<opcode, runs>, opcode_table.size()> route{};
@@ -142,7 +142,7 @@ struct engine_options {
 
 struct chosen_engine {
   std::unique_ptr<asyncfs::engine> engine;
-  std::string reason;   // why this engine, in words, for people
+  std::string reason;  // why this engine, in words, for people
 };
 
 // Makes the engine asked for. `automatic` takes uring where it works, and threads otherwise, and says why.

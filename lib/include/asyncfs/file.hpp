@@ -27,8 +27,8 @@ struct file_time {
 
 // What statx(2) says of a file.
 struct file_status {
-  std::uint64_t device = 0, inode = 0, size = 0, blocks = 0;   // blocks of 512 bytes
-  std::uint64_t special_device = 0;                            // of a device node
+  std::uint64_t device = 0, inode = 0, size = 0, blocks = 0;  // blocks of 512 bytes
+  std::uint64_t special_device = 0;                           // of a device node
   std::uint32_t mode = 0, links = 0, user = 0, group = 0, block_size = 0;
   file_time accessed, modified, changed;
 
@@ -105,7 +105,9 @@ struct seek_kind {
   }
 };
 
-inline timespec to_timespec(file_time t) noexcept { return {.tv_sec = t.seconds, .tv_nsec = static_cast<long>(t.nanoseconds)}; }
+inline timespec to_timespec(file_time t) noexcept {
+  return {.tv_sec = t.seconds, .tv_nsec = static_cast<long>(t.nanoseconds)};
+}
 
 }  // namespace detail
 
@@ -131,10 +133,12 @@ class file {
   }
   // read(2), write(2) at the file's own position: pipes, terminals, sequential files.
   auto read(std::span<std::byte> buffer) const noexcept {
-    return operation(detail::stream_kind<opcode::read, std::size_t>{{transfer(buffer.data(), buffer.size(), stream_position)}});
+    return operation(
+        detail::stream_kind<opcode::read, std::size_t>{{transfer(buffer.data(), buffer.size(), stream_position)}});
   }
   auto write(std::span<const std::byte> buffer) const noexcept {
-    return operation(detail::stream_kind<opcode::write, std::size_t>{{transfer(buffer.data(), buffer.size(), stream_position)}});
+    return operation(
+        detail::stream_kind<opcode::write, std::size_t>{{transfer(buffer.data(), buffer.size(), stream_position)}});
   }
   // preadv(2), pwritev(2): at most 1024 pieces.
   auto readv_at(std::span<const iovec> pieces, std::uint64_t offset) const noexcept {
@@ -144,42 +148,57 @@ class file {
     return detail::plain<opcode::writev, std::size_t>(transfer(pieces.data(), pieces.size(), offset));
   }
 
-  auto sync() const noexcept { return detail::plain<opcode::fsync, void>({.fd = fd()}); }                      // fsync(2)
-  auto sync_data() const noexcept { return detail::plain<opcode::fsync, void>({.fd = fd(), .options = 1}); }   // fdatasync(2)
-  auto allocate(int mode, std::uint64_t offset, std::uint64_t bytes) const noexcept {                          // fallocate(2)
-    return detail::plain<opcode::fallocate, void>({.fd = fd(), .offset = offset, .address = bytes, .length = static_cast<std::uint32_t>(mode)});
+  auto sync() const noexcept { return detail::plain<opcode::fsync, void>({.fd = fd()}); }  // fsync(2)
+  auto sync_data() const noexcept {
+    return detail::plain<opcode::fsync, void>({.fd = fd(), .options = 1});
+  }                                                                                    // fdatasync(2)
+  auto allocate(int mode, std::uint64_t offset, std::uint64_t bytes) const noexcept {  // fallocate(2)
+    return detail::plain<opcode::fallocate, void>(
+        {.fd = fd(), .offset = offset, .address = bytes, .length = static_cast<std::uint32_t>(mode)});
   }
-  auto truncate(std::uint64_t size) const noexcept {                                                           // ftruncate(2)
+  auto truncate(std::uint64_t size) const noexcept {  // ftruncate(2)
     return detail::plain<opcode::ftruncate, void>({.fd = fd(), .offset = size});
   }
-  auto advise(std::uint64_t offset, std::uint32_t bytes, int advice) const noexcept {                          // posix_fadvise(2)
-    return detail::plain<opcode::fadvise, void>({.fd = fd(), .offset = offset, .length = bytes, .options = static_cast<std::uint32_t>(advice)});
+  auto advise(std::uint64_t offset, std::uint32_t bytes, int advice) const noexcept {  // posix_fadvise(2)
+    return detail::plain<opcode::fadvise, void>(
+        {.fd = fd(), .offset = offset, .length = bytes, .options = static_cast<std::uint32_t>(advice)});
   }
 
-  auto status() const noexcept {                                                                               // fstat(2)
+  auto status() const noexcept {  // fstat(2)
     return operation(detail::status_kind<opcode::fstat>{.fd = fd(), .name = "", .flags = AT_EMPTY_PATH});
   }
-  auto set_mode(std::uint32_t mode) const noexcept {                                                           // fchmod(2)
+  auto set_mode(std::uint32_t mode) const noexcept {  // fchmod(2)
     return detail::plain<opcode::fchmod, void>({.fd = fd(), .length = mode});
   }
-  auto set_owner(std::uint32_t user, std::uint32_t group) const noexcept {                                     // fchown(2)
-    return detail::plain<opcode::fchownat, void>({.fd = fd(), .offset = user, .address = request::pointer(""), .length = group, .options = AT_EMPTY_PATH});
+  auto set_owner(std::uint32_t user, std::uint32_t group) const noexcept {  // fchown(2)
+    return detail::plain<opcode::fchownat, void>(
+        {.fd = fd(), .offset = user, .address = request::pointer(""), .length = group, .options = AT_EMPTY_PATH});
   }
-  auto set_times(file_time accessed, file_time modified) const noexcept {                                      // futimens(3)
-    return operation(detail::times_kind<opcode::utimensat>{fd(), nullptr, {detail::to_timespec(accessed), detail::to_timespec(modified)}, 0});
+  auto set_times(file_time accessed, file_time modified) const noexcept {  // futimens(3)
+    return operation(detail::times_kind<opcode::utimensat>{
+        fd(), nullptr, {detail::to_timespec(accessed), detail::to_timespec(modified)}, 0});
   }
 
   // Extended attributes: flistxattr(2) fills NUL-separated names; an empty buffer asks for the size needed.
   auto list_attributes(std::span<char> names) const noexcept {
-    return detail::plain<opcode::flistxattr, std::size_t>({.fd = fd(), .address = request::pointer(names.data()), .length = static_cast<std::uint32_t>(names.size())});
+    return detail::plain<opcode::flistxattr, std::size_t>(
+        {.fd = fd(), .address = request::pointer(names.data()), .length = static_cast<std::uint32_t>(names.size())});
   }
-  auto attribute(const char* name, std::span<std::byte> value) const noexcept {                                // fgetxattr(2)
-    return detail::plain<opcode::fgetxattr, std::size_t>({.fd = fd(), .offset = request::pointer(value.data()), .address = request::pointer(name), .length = static_cast<std::uint32_t>(value.size())});
+  auto attribute(const char* name, std::span<std::byte> value) const noexcept {  // fgetxattr(2)
+    return detail::plain<opcode::fgetxattr, std::size_t>({.fd = fd(),
+                                                          .offset = request::pointer(value.data()),
+                                                          .address = request::pointer(name),
+                                                          .length = static_cast<std::uint32_t>(value.size())});
   }
-  auto set_attribute(const char* name, std::span<const std::byte> value, int flags = 0) const noexcept {       // fsetxattr(2)
-    return detail::plain<opcode::fsetxattr, void>({.fd = fd(), .offset = request::pointer(value.data()), .address = request::pointer(name), .length = static_cast<std::uint32_t>(value.size()), .options = static_cast<std::uint32_t>(flags)});
+  auto set_attribute(const char* name, std::span<const std::byte> value,
+                     int flags = 0) const noexcept {  // fsetxattr(2)
+    return detail::plain<opcode::fsetxattr, void>({.fd = fd(),
+                                                   .offset = request::pointer(value.data()),
+                                                   .address = request::pointer(name),
+                                                   .length = static_cast<std::uint32_t>(value.size()),
+                                                   .options = static_cast<std::uint32_t>(flags)});
   }
-  auto remove_attribute(const char* name) const noexcept {                                                     // fremovexattr(2)
+  auto remove_attribute(const char* name) const noexcept {  // fremovexattr(2)
     return detail::plain<opcode::fremovexattr, void>({.fd = fd(), .address = request::pointer(name)});
   }
 
@@ -188,10 +207,13 @@ class file {
   auto next_hole(std::uint64_t from) const noexcept { return operation(detail::seek_kind{fd(), from, SEEK_HOLE}); }
   // copy_file_range(2) into another file; bytes copied, 0 at the end of this one.
   auto copy_range_to(const file& to, std::uint64_t from, std::uint64_t at, std::size_t bytes) const noexcept {
-    return detail::plain<opcode::copy_file_range, std::size_t>({.fd = to.fd(), .offset = at, .address = from, .length = clamp(bytes), .file_index = fd()});
+    return detail::plain<opcode::copy_file_range, std::size_t>(
+        {.fd = to.fd(), .offset = at, .address = from, .length = clamp(bytes), .file_index = fd()});
   }
   // ioctl_ficlone(2): shares all data. EOPNOTSUPP, EXDEV, EINVAL: not between these two.
-  auto clone_to(const file& to) const noexcept { return detail::plain<opcode::ficlone, void>({.fd = to.fd(), .file_index = fd()}); }
+  auto clone_to(const file& to) const noexcept {
+    return detail::plain<opcode::ficlone, void>({.fd = to.fd(), .file_index = fd()});
+  }
 
   // close(2). The descriptor is gone whatever the outcome, also when the operation is dropped unstarted.
   auto close() noexcept { return detail::plain<opcode::close, void>({.fd = fd_.release()}); }

@@ -30,11 +30,12 @@ enum class reflink : std::uint8_t { never, automatic, always };
 enum class sparse : std::uint8_t { never, automatic };
 
 struct copy_options {
-  asyncfs::reflink reflink = asyncfs::reflink::automatic;  // `always`: fail with the file system's error instead of copying
-  asyncfs::sparse sparse = asyncfs::sparse::automatic;     // keep holes that the source reports
+  asyncfs::reflink reflink =
+      asyncfs::reflink::automatic;  // `always`: fail with the file system's error instead of copying
+  asyncfs::sparse sparse = asyncfs::sparse::automatic;  // keep holes that the source reports
 };
 struct copy_outcome {
-  std::uint64_t bytes = 0;   // the size of the copy
+  std::uint64_t bytes = 0;  // the size of the copy
   bool reflinked = false;
 };
 

@@ -13,8 +13,8 @@ namespace detail {
 
 class frame_pool {
  public:
-  static constexpr std::size_t granule = 64;     // a cache line
-  static constexpr std::size_t classes = 32;     // up to 2 KiB; larger frames are rare and long-lived
+  static constexpr std::size_t granule = 64;         // a cache line
+  static constexpr std::size_t classes = 32;         // up to 2 KiB; larger frames are rare and long-lived
   static constexpr std::size_t most_kept = 1 << 20;  // bytes a class and thread
 
   [[nodiscard]] static void* allocate(std::size_t bytes) {

@@ -45,7 +45,8 @@ class future_state final : public ready_node, public std::enable_shared_from_thi
   }
   void wait() {
     if (loop::current() == &home_)
-      throw std::logic_error("asyncfs::future::get on the loop's own thread would wait for itself; co_await it, or use then()");
+      throw std::logic_error(
+          "asyncfs::future::get on the loop's own thread would wait for itself; co_await it, or use then()");
     std::unique_lock lock(mutex_);
     ended_.wait(lock, [this] { return done_; });
   }

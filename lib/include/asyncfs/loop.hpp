@@ -60,9 +60,11 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
  protected:
   // `bounded`: it ends by itself, so it counts against the loop's limit.
   // `arrives_once`: the default `arrive` will do, so the loop need not ask.
-  pending(opcode code, bool bounded, bool arrives_once = false) noexcept : code_(code), bounded_(bounded), arrives_once_(arrives_once) {}
+  pending(opcode code, bool bounded, bool arrives_once = false) noexcept
+      : code_(code), bounded_(bounded), arrives_once_(arrives_once) {}
   ~pending() {
-    if (state_ != state::idle && state_ != state::ended) [[unlikely]] destroyed_in_flight();
+    if (state_ != state::idle && state_ != state::ended) [[unlikely]]
+      destroyed_in_flight();
   }
   // What came last. Only after the operation has ended.
   [[nodiscard]] completion outcome() const noexcept { return {request::pointer(this), value_, completion_flags_}; }
@@ -117,7 +119,7 @@ class cancel_scope : public detail::scope_hook {
 
 struct loop_options {
   engine_options engine;
-  unsigned in_flight_limit = 4096;   // operations that end by themselves; more wait their turn without a slot
+  unsigned in_flight_limit = 4096;  // operations that end by themselves; more wait their turn without a slot
   unsigned completions_a_turn = 256;
   unsigned posts_a_turn = 256;
 };
@@ -154,8 +156,8 @@ class loop {
   // Starts an operation: into the engine's slot when that is possible at once, else by its turn.
   template <class Kind>
   [[gnu::always_inline]] void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
-    if (engine_->direct(Kind::code) && bounded_in_flight_ < in_flight_limit_ && backlog_.empty() &&
-        !scope.requested_) [[likely]] {
+    if (engine_->direct(Kind::code) && bounded_in_flight_ < in_flight_limit_ && backlog_.empty() && !scope.requested_)
+        [[likely]] {
       if (request* slot = engine_->slot()) [[likely]] {
         prepare(*slot, kind);
         slot->code = Kind::code;

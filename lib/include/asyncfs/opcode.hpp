@@ -13,20 +13,88 @@
 namespace [[gnu::visibility("default")]] asyncfs {
 
 enum class opcode : std::uint8_t {
-  nop = 0, readv = 1, writev = 2, fsync = 3, read_fixed = 4, write_fixed = 5, poll_add = 6, poll_remove = 7,
-  sync_file_range = 8, sendmsg = 9, recvmsg = 10, timeout = 11, timeout_remove = 12, accept = 13, async_cancel = 14,
-  link_timeout = 15, connect = 16, fallocate = 17, openat = 18, close = 19, files_update = 20, statx = 21, read = 22,
-  write = 23, fadvise = 24, madvise = 25, send = 26, recv = 27, openat2 = 28, epoll_ctl = 29, splice = 30,
-  provide_buffers = 31, remove_buffers = 32, tee = 33, shutdown = 34, renameat = 35, unlinkat = 36, mkdirat = 37,
-  symlinkat = 38, linkat = 39, msg_ring = 40, fsetxattr = 41, setxattr = 42, fgetxattr = 43, getxattr = 44,
-  socket = 45, uring_cmd = 46, send_zc = 47, sendmsg_zc = 48, read_multishot = 49, waitid = 50, futex_wait = 51,
-  futex_wake = 52, futex_waitv = 53, fixed_fd_install = 54, ftruncate = 55, bind = 56, listen = 57, recv_zc = 58,
-  epoll_wait = 59, readv_fixed = 60, writev_fixed = 61, pipe = 62,
+  nop = 0,
+  readv = 1,
+  writev = 2,
+  fsync = 3,
+  read_fixed = 4,
+  write_fixed = 5,
+  poll_add = 6,
+  poll_remove = 7,
+  sync_file_range = 8,
+  sendmsg = 9,
+  recvmsg = 10,
+  timeout = 11,
+  timeout_remove = 12,
+  accept = 13,
+  async_cancel = 14,
+  link_timeout = 15,
+  connect = 16,
+  fallocate = 17,
+  openat = 18,
+  close = 19,
+  files_update = 20,
+  statx = 21,
+  read = 22,
+  write = 23,
+  fadvise = 24,
+  madvise = 25,
+  send = 26,
+  recv = 27,
+  openat2 = 28,
+  epoll_ctl = 29,
+  splice = 30,
+  provide_buffers = 31,
+  remove_buffers = 32,
+  tee = 33,
+  shutdown = 34,
+  renameat = 35,
+  unlinkat = 36,
+  mkdirat = 37,
+  symlinkat = 38,
+  linkat = 39,
+  msg_ring = 40,
+  fsetxattr = 41,
+  setxattr = 42,
+  fgetxattr = 43,
+  getxattr = 44,
+  socket = 45,
+  uring_cmd = 46,
+  send_zc = 47,
+  sendmsg_zc = 48,
+  read_multishot = 49,
+  waitid = 50,
+  futex_wait = 51,
+  futex_wake = 52,
+  futex_waitv = 53,
+  fixed_fd_install = 54,
+  ftruncate = 55,
+  bind = 56,
+  listen = 57,
+  recv_zc = 58,
+  epoll_wait = 59,
+  readv_fixed = 60,
+  writev_fixed = 61,
+  pipe = 62,
 
   // Private numbers: no kernel opcode, or a form of one that the kernel runs differently.
   create = 0xC0,  // openat2 with O_CREAT, O_TRUNC or O_TMPFILE: always a kernel worker, so routed on its own
-  fstat, getdents, list_directory, readlinkat, fchmod, fchmodat, fchownat, utimensat, copy_file_range, ficlone, lseek,
-  mknodat, flistxattr, fremovexattr, getaddrinfo, call,
+  fstat,
+  getdents,
+  list_directory,
+  readlinkat,
+  fchmod,
+  fchmodat,
+  fchownat,
+  utimensat,
+  copy_file_range,
+  ficlone,
+  lseek,
+  mknodat,
+  flistxattr,
+  fremovexattr,
+  getaddrinfo,
+  call,
 };
 
 struct kernel_version {
@@ -47,12 +115,12 @@ enum class readiness : std::uint8_t { none, input, output };
 struct opcode_info {
   opcode code;
   std::string_view name;
-  kernel_version since;       // first kernel with it; 0.0: no kernel opcode
-  runs where;                 // default routing under the uring engine
-  std::string_view twin;      // the blocking system call that does the same; empty: none
+  kernel_version since;   // first kernel with it; 0.0: no kernel opcode
+  runs where;             // default routing under the uring engine
+  std::string_view twin;  // the blocking system call that does the same; empty: none
   readiness waits_for = readiness::none;
-  bool ends_by_itself = true; // false: may wait for a peer for ever, so it is not counted against the in-flight limit
-  opcode kernel = code;       // the number the kernel knows it by
+  bool ends_by_itself = true;  // false: may wait for a peer for ever, so it is not counted against the in-flight limit
+  opcode kernel = code;        // the number the kernel knows it by
 };
 
 inline constexpr auto opcode_table = std::to_array<opcode_info>({
@@ -143,7 +211,8 @@ namespace detail {
 inline constexpr auto opcode_index = [] {
   std::array<std::uint8_t, 256> index{};
   index.fill(0xff);
-  for (std::size_t i = 0; i < opcode_table.size(); ++i) index[static_cast<std::uint8_t>(opcode_table[i].code)] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < opcode_table.size(); ++i)
+    index[static_cast<std::uint8_t>(opcode_table[i].code)] = static_cast<std::uint8_t>(i);
   return index;
 }();
 }  // namespace detail

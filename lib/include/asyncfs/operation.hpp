@@ -80,7 +80,8 @@ class throwing_awaiter final : public operation_awaiter_base<Kind> {
   using operation_awaiter_base<Kind>::operation_awaiter_base;
   typename Kind::value_type await_resume() {
     auto r = this->kind_.complete(this->outcome());
-    if (!r) [[unlikely]] throw_failure(r.error(), describe(Kind::code).name);
+    if (!r) [[unlikely]]
+      throw_failure(r.error(), describe(Kind::code).name);
     if constexpr (!std::is_void_v<typename Kind::value_type>) return *std::move(r);
   }
 };
@@ -96,7 +97,8 @@ class result_awaiter final : public operation_awaiter_base<Kind> {
 template <operation_kind Kind, class F>
 class callback_slot final : public pending, public pooled {
  public:
-  callback_slot(const Kind& kind, F&& done) : pending(Kind::code, ends_by_itself<Kind>, true), kind_(kind), done_(std::move(done)) {}
+  callback_slot(const Kind& kind, F&& done)
+      : pending(Kind::code, ends_by_itself<Kind>, true), kind_(kind), done_(std::move(done)) {}
 
   static void start(loop& home, cancel_scope& scope, const Kind& kind, F done) {
     auto* slot = new callback_slot(kind, std::move(done));

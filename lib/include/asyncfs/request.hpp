@@ -17,18 +17,18 @@ struct request {
   static constexpr std::uint8_t only_if_cached = 1u << 7;
 
   opcode code = opcode::nop;
-  std::uint8_t flags = 0;          // IOSQE_*
-  std::uint16_t priority = 0;      // ioprio; for sockets the multishot bits
+  std::uint8_t flags = 0;      // IOSQE_*
+  std::uint16_t priority = 0;  // ioprio; for sockets the multishot bits
   std::int32_t fd = -1;
-  std::uint64_t offset = 0;        // file offset, or a second address
-  std::uint64_t address = 0;       // buffer, path, iovec or socket address
-  std::uint32_t length = 0;        // bytes, iovec count, or mode
-  std::uint32_t options = 0;       // the operation's own flags
-  std::uint64_t user_data = 0;     // comes back in every completion
-  std::uint16_t buffer = 0;        // buffer index or group
+  std::uint64_t offset = 0;     // file offset, or a second address
+  std::uint64_t address = 0;    // buffer, path, iovec or socket address
+  std::uint32_t length = 0;     // bytes, iovec count, or mode
+  std::uint32_t options = 0;    // the operation's own flags
+  std::uint64_t user_data = 0;  // comes back in every completion
+  std::uint16_t buffer = 0;     // buffer index or group
   std::uint16_t personality = 0;
-  std::int32_t file_index = 0;     // direct descriptor slot, or splice source
-  std::uint64_t extra = 0;         // addr3: xattr path, or a private operation's fourth argument
+  std::int32_t file_index = 0;  // direct descriptor slot, or splice source
+  std::uint64_t extra = 0;      // addr3: xattr path, or a private operation's fourth argument
   std::uint64_t reserved = 0;
 
   template <class T>
@@ -49,7 +49,7 @@ struct completion {
   static constexpr std::uint32_t notification = 1u << 3;  // zero-copy: the buffer is free again; `value` says nothing
 
   std::uint64_t user_data = 0;
-  std::int32_t value = 0;    // what the system call returned, or minus errno
+  std::int32_t value = 0;  // what the system call returned, or minus errno
   std::uint32_t flags = 0;
 
   [[nodiscard]] bool last() const noexcept { return (flags & more) == 0; }
@@ -65,9 +65,9 @@ static_assert(sizeof(completion) == 16);
 struct list_arguments {
   std::byte* buffer = nullptr;
   std::size_t capacity = 0;
-  std::size_t used = 0;     // out: bytes of entries
+  std::size_t used = 0;         // out: bytes of entries
   std::int32_t directory = -1;  // in/out: the open directory; the caller closes it
-  bool at_end = false;      // out: nothing left to read
+  bool at_end = false;          // out: nothing left to read
 };
 
 // opcode::call: any function on a worker; its return value is the completion's value.

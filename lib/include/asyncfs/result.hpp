@@ -18,13 +18,9 @@ using result = std::expected<T, std::error_code>;
 }
 
 // A failed result from an error that another result holds.
-[[nodiscard]] inline std::unexpected<std::error_code> failure(std::error_code error) {
-  return std::unexpected(error);
-}
+[[nodiscard]] inline std::unexpected<std::error_code> failure(std::error_code error) { return std::unexpected(error); }
 
 // True for an operation that ended because somebody cancelled it.
-[[nodiscard]] inline bool is_cancelled(const std::error_code& error) {
-  return error == std::errc::operation_canceled;
-}
+[[nodiscard]] inline bool is_cancelled(const std::error_code& error) { return error == std::errc::operation_canceled; }
 
 }  // namespace asyncfs

@@ -26,7 +26,8 @@ class scope {
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
   ~scope() {
-    if (running_ != 0) [[unlikely]] destroyed_while_running();
+    if (running_ != 0) [[unlikely]]
+      destroyed_while_running();
   }
 
   void spawn(task<void> work) {

@@ -20,7 +20,7 @@ class short_lock {
   void unlock() { mutex_.unlock(); }
 
  private:
-  static constexpr int tries = 100;   // a few microseconds
+  static constexpr int tries = 100;  // a few microseconds
   static void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

@@ -75,28 +75,42 @@ class socket {
 
   // socket(2): `co_await socket::open(AF_INET, SOCK_STREAM)`.
   [[nodiscard]] static auto open(int family, int type, int protocol = 0) noexcept {
-    return detail::plain<opcode::socket, socket>({.fd = family, .offset = static_cast<std::uint64_t>(type | SOCK_CLOEXEC), .length = static_cast<std::uint32_t>(protocol)});
+    return detail::plain<opcode::socket, socket>({.fd = family,
+                                                  .offset = static_cast<std::uint64_t>(type | SOCK_CLOEXEC),
+                                                  .length = static_cast<std::uint32_t>(protocol)});
   }
 
   [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
   [[nodiscard]] int release() noexcept { return fd_.release(); }
 
-  auto bind(const endpoint& address) const noexcept { return operation(detail::address_kind<opcode::bind>{fd(), address}); }
+  auto bind(const endpoint& address) const noexcept {
+    return operation(detail::address_kind<opcode::bind>{fd(), address});
+  }
   auto listen(int backlog = SOMAXCONN) const noexcept {
     return detail::plain<opcode::listen, void>({.fd = fd(), .length = static_cast<std::uint32_t>(backlog)});
   }
   auto accept() const noexcept { return detail::plain<opcode::accept, socket>({.fd = fd(), .options = SOCK_CLOEXEC}); }
-  auto connect(const endpoint& address) const noexcept { return operation(detail::address_kind<opcode::connect>{fd(), address}); }
+  auto connect(const endpoint& address) const noexcept {
+    return operation(detail::address_kind<opcode::connect>{fd(), address});
+  }
 
   auto send(std::span<const std::byte> bytes, int flags = 0) const noexcept {
-    return detail::plain<opcode::send, std::size_t>({.fd = fd(), .address = request::pointer(bytes.data()), .length = static_cast<std::uint32_t>(bytes.size()), .options = static_cast<std::uint32_t>(flags | MSG_NOSIGNAL)});
+    return detail::plain<opcode::send, std::size_t>({.fd = fd(),
+                                                     .address = request::pointer(bytes.data()),
+                                                     .length = static_cast<std::uint32_t>(bytes.size()),
+                                                     .options = static_cast<std::uint32_t>(flags | MSG_NOSIGNAL)});
   }
   auto receive(std::span<std::byte> bytes, int flags = 0) const noexcept {
-    return detail::plain<opcode::recv, std::size_t>({.fd = fd(), .address = request::pointer(bytes.data()), .length = static_cast<std::uint32_t>(bytes.size()), .options = static_cast<std::uint32_t>(flags)});
+    return detail::plain<opcode::recv, std::size_t>({.fd = fd(),
+                                                     .address = request::pointer(bytes.data()),
+                                                     .length = static_cast<std::uint32_t>(bytes.size()),
+                                                     .options = static_cast<std::uint32_t>(flags)});
   }
   // `how` is SHUT_RD, SHUT_WR or SHUT_RDWR.
-  auto shutdown(int how) const noexcept { return detail::plain<opcode::shutdown, void>({.fd = fd(), .length = static_cast<std::uint32_t>(how)}); }
+  auto shutdown(int how) const noexcept {
+    return detail::plain<opcode::shutdown, void>({.fd = fd(), .length = static_cast<std::uint32_t>(how)});
+  }
   auto close() noexcept { return detail::plain<opcode::close, void>({.fd = fd_.release()}); }
 
   // Plain system calls; they never wait.
@@ -153,7 +167,7 @@ class listener : private detail::pending {
   };
 
   socket socket_;
-  std::vector<int> queued_;   // oldest first from taken_
+  std::vector<int> queued_;  // oldest first from taken_
   std::size_t taken_ = 0;
   int error_ = 0;
   bool armed_ = false, stopped_ = false, one_shot_ = false, pausing_ = false, woken_ = false;
@@ -164,7 +178,9 @@ class listener : private detail::pending {
 class listener::next_awaiter {
  public:
   explicit next_awaiter(listener& from) noexcept : from_(from) {}
-  [[nodiscard]] bool await_ready() const noexcept { return from_.taken_ < from_.queued_.size() || from_.error_ != 0 || from_.stopped_; }
+  [[nodiscard]] bool await_ready() const noexcept {
+    return from_.taken_ < from_.queued_.size() || from_.error_ != 0 || from_.stopped_;
+  }
   template <class P>
   void await_suspend(std::coroutine_handle<P> waiter) {
     from_.waiter_ = waiter;

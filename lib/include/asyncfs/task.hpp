@@ -37,7 +37,8 @@ class promise_base : public ready_node, public pooled {
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> done) const noexcept {
       promise_base& promise = done.promise();
-      if (promise.home_->may_resume_inline()) [[likely]] return promise.waiter_;
+      if (promise.home_->may_resume_inline()) [[likely]]
+        return promise.waiter_;
       promise.home_->make_ready(promise);
       return std::noop_coroutine();
     }
@@ -50,7 +51,8 @@ class promise_base : public ready_node, public pooled {
  protected:
   ~promise_base() = default;
   void rethrow() {
-    if (error_) [[unlikely]] std::rethrow_exception(std::move(error_));
+    if (error_) [[unlikely]]
+      std::rethrow_exception(std::move(error_));
   }
 
  private:

@@ -35,10 +35,10 @@ enum class walk_order : std::uint8_t {
 };
 
 struct walk_root {
-  std::string path;                     // as the user gave it
-  bool follow = true;                   // a root that is a symbolic link stands for its target
-  unsigned char type = 0;               // DT_*, or DT_UNKNOWN to let the walk ask
-  std::optional<std::string> shown{};   // how paths below it begin, where that differs from `path`
+  std::string path;                    // as the user gave it
+  bool follow = true;                  // a root that is a symbolic link stands for its target
+  unsigned char type = 0;              // DT_*, or DT_UNKNOWN to let the walk ask
+  std::optional<std::string> shown{};  // how paths below it begin, where that differs from `path`
 };
 
 // A directory on the way: its name, what lies above it, and what a user of the walk hangs on it. Thread-safe to read.
@@ -48,7 +48,7 @@ class walk_directory {
   [[nodiscard]] const char* name() const noexcept { return name_.c_str(); }
   [[nodiscard]] std::size_t depth() const noexcept { return depth_; }
   [[nodiscard]] bool is_root() const noexcept { return depth_ == 1; }
-  [[nodiscard]] std::size_t root() const noexcept { return root_; }   // which of the roots it is, or lies below
+  [[nodiscard]] std::size_t root() const noexcept { return root_; }  // which of the roots it is, or lies below
   // For messages and output; built each time.
   [[nodiscard]] std::string path() const;
 
@@ -57,7 +57,7 @@ class walk_directory {
 
  private:
   friend class walk;
-  std::shared_ptr<walk_directory> parent_;   // null only above the roots
+  std::shared_ptr<walk_directory> parent_;  // null only above the roots
   std::string name_;
   std::optional<std::string> shown_;
   std::size_t depth_ = 0, root_ = 0;
@@ -71,13 +71,13 @@ struct walk_pending;
 // Something found. Keeps what it needs alive; cheap to move.
 class walk_entry {
  public:
-  [[nodiscard]] const directory& at() const noexcept;         // where to open `name`
+  [[nodiscard]] const directory& at() const noexcept;  // where to open `name`
   [[nodiscard]] const char* name() const noexcept;
-  [[nodiscard]] unsigned char type() const noexcept;          // DT_*; a directory only with `error`
+  [[nodiscard]] unsigned char type() const noexcept;  // DT_*; a directory only with `error`
   [[nodiscard]] std::string path() const;
   [[nodiscard]] const walk_directory& parent() const noexcept;
   [[nodiscard]] bool is_root() const noexcept { return parent().depth() == 0; }
-  [[nodiscard]] std::size_t root() const noexcept;            // which of the roots it is, or lies below
+  [[nodiscard]] std::size_t root() const noexcept;  // which of the roots it is, or lies below
   // Place in the order of the walk, from 0 without gaps.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
   // Why a directory could not be listed, and by which operation.
@@ -96,9 +96,9 @@ struct walk_options {
   // Called for every directory after it was opened and before anything in it is given out, on a loop's thread.
   // False: leave it and what is below it out.
   std::function<task<bool>(walk_directory&, const directory&)> enter{};
-  std::size_t most_ready = 4096;        // entries found and not yet taken, before listing pauses
-  std::size_t most_listed = 65536;      // the same for directories listed ahead of the order
-  unsigned most_listings = 16;          // at once
+  std::size_t most_ready = 4096;    // entries found and not yet taken, before listing pauses
+  std::size_t most_listed = 65536;  // the same for directories listed ahead of the order
+  unsigned most_listings = 16;      // at once
 };
 
 class walk {
@@ -133,17 +133,17 @@ class walk {
     std::optional<walk_entry> entry_;
     pending_ptr claimed_;
   };
-  struct range {          // found and not yet taken
+  struct range {  // found and not yet taken
     listing_ptr listing;
     std::size_t next, end;
     std::error_code error{};
     std::string_view operation{};
   };
-  struct lane {           // what a loop's own listings found: it takes from there first, others when they have nothing
+  struct lane {  // what a loop's own listings found: it takes from there first, others when they have nothing
     const loop* home;
     std::deque<range> ready;
   };
-  struct level {          // of the path that ordered emission is on
+  struct level {  // of the path that ordered emission is on
     pending_ptr directory;
     std::size_t next = 0;
   };
@@ -169,10 +169,10 @@ class walk {
   const walk_options options_;
   const std::vector<walk_root> roots_;
   short_lock mutex_;
-  std::vector<pending_ptr> unlisted_;   // last in, first out
-  pending_ptr demanded_;                // what ordered emission cannot go on without
+  std::vector<pending_ptr> unlisted_;  // last in, first out
+  pending_ptr demanded_;               // what ordered emission cannot go on without
   std::vector<level> levels_;
-  std::vector<lane> lanes_;             // one a loop; a single one when there is an order
+  std::vector<lane> lanes_;  // one a loop; a single one when there is an order
   std::size_t ready_count_ = 0, listed_ahead_ = 0;
   unsigned listing_now_ = 0;
   std::uint64_t next_sequence_ = 0;

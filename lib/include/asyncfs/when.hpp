@@ -87,7 +87,8 @@ task<std::tuple<detail::storable<T>...>> when_all(task<T>... tasks) {
 }
 
 template <class T>
-task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::storable<T>>>> when_all(std::vector<task<T>> tasks) {
+task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::storable<T>>>> when_all(
+    std::vector<task<T>> tasks) {
   const task_context at = co_await this_task;
   detail::joined all(at);
   for (task<T>& one : tasks) all.begin(one);

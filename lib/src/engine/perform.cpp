@@ -32,11 +32,13 @@ constexpr std::size_t largest_entry = 280;                    // struct linux_di
 const char* path(const request& r, std::uint64_t field) { return r.pointer_at<const char>(field); }
 
 std::int64_t readv_with(const request& r, int flags) {
-  return ::preadv2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset), flags);
+  return ::preadv2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset),
+                   flags);
 }
 
 std::int64_t writev_with(const request& r, int flags) {
-  return ::pwritev2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length), static_cast<off_t>(r.offset), flags);
+  return ::pwritev2(r.fd, r.pointer_at<const iovec>(r.address), static_cast<int>(r.length),
+                    static_cast<off_t>(r.offset), flags);
 }
 
 std::int64_t read_with(const request& r, int flags) {
@@ -60,7 +62,9 @@ std::int64_t list_with(const request& r, std::uint64_t resolve) {
   list.used = 0;
   if (list.directory < 0) {
     // A directory that is a link, or is something else by now, is refused rather than followed.
-    open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .mode = 0, .resolve = resolve};
+    open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                 .mode = 0,
+                 .resolve = resolve};
     how.flags &= ~static_cast<std::uint64_t>(r.options);
     const auto fd = ::syscall(SYS_openat2, r.fd, path(r, r.address), &how, sizeof how);
     if (fd < 0) return fd;
@@ -84,7 +88,8 @@ std::int64_t connect_now(const request& r) {
 }
 
 std::int64_t accept_now(const request& r) {
-  return ::accept4(r.fd, r.pointer_at<sockaddr>(r.address), r.pointer_at<socklen_t>(r.offset), static_cast<int>(r.options));
+  return ::accept4(r.fd, r.pointer_at<sockaddr>(r.address), r.pointer_at<socklen_t>(r.offset),
+                   static_cast<int>(r.options));
 }
 
 constexpr auto twins = [] {
@@ -124,7 +129,8 @@ constexpr auto twins = [] {
   set(opcode::create, [](const request& r) { return open_with(r, 0); });
   set(opcode::close, [](const request& r) -> std::int64_t { return ::close(r.fd); });
   set(opcode::statx, [](const request& r) -> std::int64_t {
-    return ::statx(r.fd, path(r, r.address), static_cast<int>(r.options), r.length, r.pointer_at<struct statx>(r.offset));
+    return ::statx(r.fd, path(r, r.address), static_cast<int>(r.options), r.length,
+                   r.pointer_at<struct statx>(r.offset));
   });
   set(opcode::fstat, [](const request& r) -> std::int64_t {
     return ::statx(r.fd, "", AT_EMPTY_PATH, r.length, r.pointer_at<struct statx>(r.offset));
@@ -144,29 +150,37 @@ constexpr auto twins = [] {
     return ::recv(r.fd, r.pointer_at<void>(r.address), r.length, static_cast<int>(r.options));
   });
   set(opcode::epoll_ctl, [](const request& r) -> std::int64_t {
-    return ::epoll_ctl(r.fd, static_cast<int>(r.length), static_cast<int>(r.offset), r.pointer_at<epoll_event>(r.address));
+    return ::epoll_ctl(r.fd, static_cast<int>(r.length), static_cast<int>(r.offset),
+                       r.pointer_at<epoll_event>(r.address));
   });
   set(opcode::splice, [](const request& r) -> std::int64_t {
     auto in = static_cast<off64_t>(r.address);
     auto out = static_cast<off64_t>(r.offset);
-    return ::splice(r.file_index, r.address == at_position ? nullptr : &in, r.fd, r.offset == at_position ? nullptr : &out, r.length, r.options);
+    return ::splice(r.file_index, r.address == at_position ? nullptr : &in, r.fd,
+                    r.offset == at_position ? nullptr : &out, r.length, r.options);
   });
   set(opcode::tee, [](const request& r) -> std::int64_t { return ::tee(r.file_index, r.fd, r.length, r.options); });
   set(opcode::shutdown, [](const request& r) -> std::int64_t { return ::shutdown(r.fd, static_cast<int>(r.length)); });
   set(opcode::renameat, [](const request& r) -> std::int64_t {
     return ::renameat2(r.fd, path(r, r.address), static_cast<int>(r.length), path(r, r.offset), r.options);
   });
-  set(opcode::unlinkat, [](const request& r) -> std::int64_t { return ::unlinkat(r.fd, path(r, r.address), static_cast<int>(r.options)); });
+  set(opcode::unlinkat, [](const request& r) -> std::int64_t {
+    return ::unlinkat(r.fd, path(r, r.address), static_cast<int>(r.options));
+  });
   set(opcode::mkdirat, [](const request& r) -> std::int64_t { return ::mkdirat(r.fd, path(r, r.address), r.length); });
-  set(opcode::symlinkat, [](const request& r) -> std::int64_t { return ::symlinkat(path(r, r.address), r.fd, path(r, r.offset)); });
+  set(opcode::symlinkat,
+      [](const request& r) -> std::int64_t { return ::symlinkat(path(r, r.address), r.fd, path(r, r.offset)); });
   set(opcode::linkat, [](const request& r) -> std::int64_t {
-    return ::linkat(r.fd, path(r, r.address), static_cast<int>(r.length), path(r, r.offset), static_cast<int>(r.options));
+    return ::linkat(r.fd, path(r, r.address), static_cast<int>(r.length), path(r, r.offset),
+                    static_cast<int>(r.options));
   });
   set(opcode::fsetxattr, [](const request& r) -> std::int64_t {
-    return ::fsetxattr(r.fd, path(r, r.address), r.pointer_at<const void>(r.offset), r.length, static_cast<int>(r.options));
+    return ::fsetxattr(r.fd, path(r, r.address), r.pointer_at<const void>(r.offset), r.length,
+                       static_cast<int>(r.options));
   });
   set(opcode::setxattr, [](const request& r) -> std::int64_t {
-    return ::setxattr(path(r, r.extra), path(r, r.address), r.pointer_at<const void>(r.offset), r.length, static_cast<int>(r.options));
+    return ::setxattr(path(r, r.extra), path(r, r.address), r.pointer_at<const void>(r.offset), r.length,
+                      static_cast<int>(r.options));
   });
   set(opcode::fgetxattr, [](const request& r) -> std::int64_t {
     return ::fgetxattr(r.fd, path(r, r.address), r.pointer_at<void>(r.offset), r.length);
@@ -178,14 +192,18 @@ constexpr auto twins = [] {
     return ::socket(r.fd, static_cast<int>(r.offset), static_cast<int>(r.length));
   });
   set(opcode::waitid, [](const request& r) -> std::int64_t {
-    return ::waitid(static_cast<idtype_t>(r.length), static_cast<id_t>(r.fd), r.pointer_at<siginfo_t>(r.offset), r.file_index);
+    return ::waitid(static_cast<idtype_t>(r.length), static_cast<id_t>(r.fd), r.pointer_at<siginfo_t>(r.offset),
+                    r.file_index);
   });
-  set(opcode::ftruncate, [](const request& r) -> std::int64_t { return ::ftruncate(r.fd, static_cast<off_t>(r.offset)); });
+  set(opcode::ftruncate,
+      [](const request& r) -> std::int64_t { return ::ftruncate(r.fd, static_cast<off_t>(r.offset)); });
   set(opcode::bind, [](const request& r) -> std::int64_t {
     return ::bind(r.fd, r.pointer_at<const sockaddr>(r.address), static_cast<socklen_t>(r.offset));
   });
   set(opcode::listen, [](const request& r) -> std::int64_t { return ::listen(r.fd, static_cast<int>(r.length)); });
-  set(opcode::pipe, [](const request& r) -> std::int64_t { return ::pipe2(r.pointer_at<int>(r.address), static_cast<int>(r.options)); });
+  set(opcode::pipe, [](const request& r) -> std::int64_t {
+    return ::pipe2(r.pointer_at<int>(r.address), static_cast<int>(r.options));
+  });
   set(opcode::getdents, [](const request& r) -> std::int64_t {
     return ::syscall(SYS_getdents64, r.fd, r.pointer_at<void>(r.address), r.length);
   });
@@ -194,9 +212,11 @@ constexpr auto twins = [] {
     return ::readlinkat(r.fd, path(r, r.address), r.pointer_at<char>(r.offset), r.length);
   });
   set(opcode::fchmod, [](const request& r) -> std::int64_t { return ::fchmod(r.fd, r.length); });
-  set(opcode::fchmodat, [](const request& r) -> std::int64_t { return ::fchmodat(r.fd, path(r, r.address), r.length, 0); });
+  set(opcode::fchmodat,
+      [](const request& r) -> std::int64_t { return ::fchmodat(r.fd, path(r, r.address), r.length, 0); });
   set(opcode::fchownat, [](const request& r) -> std::int64_t {
-    return ::fchownat(r.fd, path(r, r.address), static_cast<uid_t>(r.offset), static_cast<gid_t>(r.length), static_cast<int>(r.options));
+    return ::fchownat(r.fd, path(r, r.address), static_cast<uid_t>(r.offset), static_cast<gid_t>(r.length),
+                      static_cast<int>(r.options));
   });
   set(opcode::utimensat, [](const request& r) -> std::int64_t {
     // utimensat(2) of the open file itself is futimens(3): the C library refuses a null name.
@@ -218,7 +238,8 @@ constexpr auto twins = [] {
   set(opcode::mknodat, [](const request& r) -> std::int64_t {
     return ::mknodat(r.fd, path(r, r.address), r.length, static_cast<dev_t>(r.offset));
   });
-  set(opcode::flistxattr, [](const request& r) -> std::int64_t { return ::flistxattr(r.fd, r.pointer_at<char>(r.address), r.length); });
+  set(opcode::flistxattr,
+      [](const request& r) -> std::int64_t { return ::flistxattr(r.fd, r.pointer_at<char>(r.address), r.length); });
   set(opcode::fremovexattr, [](const request& r) -> std::int64_t { return ::fremovexattr(r.fd, path(r, r.address)); });
   set(opcode::call, [](const request& r) -> std::int64_t {
     const auto& wanted = *r.pointer_at<const call_arguments>(r.address);
@@ -240,7 +261,8 @@ std::int32_t finish(const request& work, Call&& call) noexcept {
 }
 
 // RWF_NOWAIT where the file knows it; else, on the stream position, readiness is asked first.
-std::int32_t without_waiting(const request& work, std::int64_t (*transfer)(const request&, int), short readiness) noexcept {
+std::int32_t without_waiting(const request& work, std::int64_t (*transfer)(const request&, int),
+                             short readiness) noexcept {
   const auto flags = static_cast<int>(work.options);
   const std::int32_t value = finish(work, [&](const request& r) { return transfer(r, flags | RWF_NOWAIT); });
   if (value != -EOPNOTSUPP || work.offset != at_position) return value;

@@ -19,7 +19,8 @@ namespace {
 
 class threads_engine final : public engine {
  public:
-  explicit threads_engine(bool in_place) : in_place_(in_place), bell_(EFD_NONBLOCK), poller_(bell_.fd()), workers_(*this) {}
+  explicit threads_engine(bool in_place)
+      : in_place_(in_place), bell_(EFD_NONBLOCK), poller_(bell_.fd()), workers_(*this) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return in_place_ ? "sync" : "threads"; }
   [[nodiscard]] runs where(opcode code) const noexcept override {
@@ -60,7 +61,9 @@ class threads_engine final : public engine {
     return count + workers_.reap(batch.subspan(count));
   }
 
-  [[nodiscard]] bool has_finished_work() const noexcept override { return !finished_.empty() || workers_.has_finished(); }
+  [[nodiscard]] bool has_finished_work() const noexcept override {
+    return !finished_.empty() || workers_.has_finished();
+  }
 
   void enter(const wait& how) noexcept override {
     ++count_.enters;
@@ -93,7 +96,9 @@ class threads_engine final : public engine {
   }
   // What the caches hold needs no worker: asked without waiting, it costs less than a hop to another thread.
   static std::int32_t try_cached(const request& work) noexcept {
-    if (work.code != opcode::read && work.code != opcode::readv && work.code != opcode::openat && work.code != opcode::openat2) return -EAGAIN;
+    if (work.code != opcode::read && work.code != opcode::readv && work.code != opcode::openat &&
+        work.code != opcode::openat2)
+      return -EAGAIN;
     const std::int32_t value = attempt(work);
     return value == -EOPNOTSUPP ? -EAGAIN : value;
   }

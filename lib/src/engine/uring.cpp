@@ -28,9 +28,9 @@ constexpr unsigned completions_per_entry = 8;
 constexpr unsigned fewest_entries = 8;
 
 // Without these no useful loop can be built on the ring; anything else falls back one opcode at a time.
-constexpr opcode essential[] = {opcode::nop,    opcode::readv,  opcode::read,         opcode::write, opcode::openat2,
-                                opcode::close,  opcode::accept, opcode::async_cancel, opcode::send,  opcode::recv,
-                                opcode::connect};
+constexpr opcode essential[] = {opcode::nop,     opcode::readv, opcode::read,   opcode::write,
+                                opcode::openat2, opcode::close, opcode::accept, opcode::async_cancel,
+                                opcode::send,    opcode::recv,  opcode::connect};
 constexpr unsigned essential_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
 
 int register_ring(int fd, unsigned what, void* argument, unsigned count) {
@@ -42,11 +42,11 @@ int register_ring(int fd, unsigned what, void* argument, unsigned count) {
 int set_up(io_uring& ring, unsigned entries, bool& disabled) {
   constexpr unsigned base = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
   constexpr unsigned attempts[] = {
-      base | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-          IORING_SETUP_TASKRUN_FLAG,                                                                       // 6.1
-      base | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
-          IORING_SETUP_TASKRUN_FLAG,                                                                       // 6.0
-      base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,              // 5.19
+      base | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+          IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  // 6.1
+      base | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+          IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,                               // 6.0
+      base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  // 5.19
       base,
   };
   int error = -EINVAL;
@@ -86,7 +86,8 @@ class uring_engine final : public engine {
   result<void> choose_routes(const engine_options& options) {
     std::vector<std::byte> memory(sizeof(io_uring_probe) + 256 * sizeof(io_uring_probe_op));
     auto* probe = reinterpret_cast<io_uring_probe*>(memory.data());
-    if (const int error = register_ring(ring_.ring_fd, IORING_REGISTER_PROBE, probe, 256); error < 0) return failure(-error);
+    if (const int error = register_ring(ring_.ring_fd, IORING_REGISTER_PROBE, probe, 256); error < 0)
+      return failure(-error);
     std::array<bool, 256> supported{};
     for (unsigned i = 0; i < probe->ops_len; ++i)
       supported[probe->ops[i].op] = (probe->ops[i].flags & kernel::probe_supported) != 0;
@@ -118,7 +119,8 @@ class uring_engine final : public engine {
     // Since 5.18: the thread's own number for the ring saves a descriptor lookup per call, and failing costs only that.
     adopted_by_ = std::this_thread::get_id();
     io_uring_rsrc_update ring_number{.offset = ~0u, .resv = 0, .data = static_cast<std::uint64_t>(ring_.ring_fd)};
-    if (register_ring(ring_.ring_fd, IORING_REGISTER_RING_FDS, &ring_number, 1) == 1) number_ = static_cast<int>(ring_number.offset);
+    if (register_ring(ring_.ring_fd, IORING_REGISTER_RING_FDS, &ring_number, 1) == 1)
+      number_ = static_cast<int>(ring_number.offset);
   }
 
   [[nodiscard]] bool submit(const request& work) override {
@@ -128,7 +130,8 @@ class uring_engine final : public engine {
     }
     runs place = where(work.code);
     // On a stream these may wait for ever, and only the ring can give them up; it always has them.
-    if (place != runs::in_ring && describe(work.code).ends_by_itself && may_wait_for_a_peer(work)) place = runs::in_ring;
+    if (place != runs::in_ring && describe(work.code).ends_by_itself && may_wait_for_a_peer(work))
+      place = runs::in_ring;
     switch (place) {
       case runs::in_ring: {
         request* free = slot();
@@ -138,7 +141,9 @@ class uring_engine final : public engine {
         return true;
       }
       case runs::on_worker: workers_.submit(work); break;
-      case runs::in_place: finished_.push_back({.user_data = work.user_data, .value = perform(work), .flags = 0}); break;
+      case runs::in_place:
+        finished_.push_back({.user_data = work.user_data, .value = perform(work), .flags = 0});
+        break;
     }
     ++count_.submitted;
     return true;
@@ -236,8 +241,8 @@ class uring_engine final : public engine {
     if (number_ >= 0) flags |= IORING_ENTER_REGISTERED_RING;
     ++count_.enters;
     const bool extended = (flags & IORING_ENTER_EXT_ARG) != 0;
-    const auto taken = ::syscall(SYS_io_uring_enter, number_ >= 0 ? number_ : ring_.ring_fd, to_submit, sleep ? 1u : 0u, flags,
-                                 extended ? &argument : nullptr, extended ? sizeof argument : 0);
+    const auto taken = ::syscall(SYS_io_uring_enter, number_ >= 0 ? number_ : ring_.ring_fd, to_submit, sleep ? 1u : 0u,
+                                 flags, extended ? &argument : nullptr, extended ? sizeof argument : 0);
     if (taken > 0) count_.submitted += static_cast<std::uint64_t>(taken);
   }
 

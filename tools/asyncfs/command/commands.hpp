@@ -11,7 +11,7 @@ namespace tool {
 
 struct copy_command {
   tree_options tree;
-  std::vector<std::string> paths;   // sources, then the destination
+  std::vector<std::string> paths;  // sources, then the destination
 };
 struct hash_command {
   tree_options tree;
@@ -23,8 +23,8 @@ struct grep_command {
   std::string pattern;
   std::vector<std::string> paths;
   bool ignore_case = false, fixed = false, numbers = false, count = false, names_only = false;
-  bool sorted = false;              // --sort path
-  int unrestricted = 0;             // how many -u
+  bool sorted = false;   // --sort path
+  int unrestricted = 0;  // how many -u
 };
 struct probe_command {
   std::string engine = "auto";

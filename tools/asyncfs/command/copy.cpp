@@ -1,9 +1,9 @@
 // asyncfs copy: trees, with owners, modes, times and links as they were; every file whole or not there.
 
-#include <asyncfs/files.hpp>
 #include <dirent.h>
 #include <fmt/format.h>
 #include <stdio.h>
+#include <asyncfs/files.hpp>
 
 #include <cerrno>
 
@@ -15,8 +15,8 @@ namespace tool {
 
 namespace {
 
-constexpr std::size_t read_piece = std::size_t{64} << 10;   // a file that fits is copied by one read and one write
-constexpr std::uint64_t large = std::uint64_t{1} << 20;     // from here on the kernel is asked to share or copy by itself
+constexpr std::size_t read_piece = std::size_t{64} << 10;  // a file that fits is copied by one read and one write
+constexpr std::uint64_t large = std::uint64_t{1} << 20;  // from here on the kernel is asked to share or copy by itself
 constexpr std::uint32_t mode_bits = 07777;
 
 struct copy_state {
@@ -30,13 +30,16 @@ struct copy_state {
 struct place {
   const asyncfs::directory* holder;
   std::string name, shown;
-  bool fresh;   // nothing can be there yet
+  bool fresh;  // nothing can be there yet
 };
 
 class file_copier {
  public:
   file_copier(copy_state& state, report& out)
-      : state_(state), out_(out), buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)), random_(random_number()) {}
+      : state_(state),
+        out_(out),
+        buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)),
+        random_(random_number()) {}
 
   asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
     if (entry.error) {
@@ -70,7 +73,8 @@ class file_copier {
 
   asyncfs::task<void> copy_regular(asyncfs::walk_entry& entry, const place& to) {
     const auto begun = stability::begin();
-    auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    auto opened =
+        co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
     if (!opened) {
       state_.say.failure(fmt::format("cannot open {} for reading", shell_quoted(entry.path())), opened.error());
       co_return;
@@ -81,7 +85,8 @@ class file_copier {
     static_cast<void>(closed);  // nothing was written to it, so nothing can be lost
   }
 
-  asyncfs::task<void> copy_open(asyncfs::walk_entry& entry, const asyncfs::file& source, stability begun, const place& to) {
+  asyncfs::task<void> copy_open(asyncfs::walk_entry& entry, const asyncfs::file& source, stability begun,
+                                const place& to) {
     const auto first = co_await asyncfs::as_result(source.read_at({buffer_.get(), read_piece}, 0));
     if (!first) {
       failure("read", entry.path(), first.error());
@@ -93,11 +98,13 @@ class file_copier {
       co_return;
     }
     if (!status->is_regular()) {
-      state_.say.failure(fmt::format("{} was replaced while copying; it is not a regular file any more", shell_quoted(entry.path())));
+      state_.say.failure(
+          fmt::format("{} was replaced while copying; it is not a regular file any more", shell_quoted(entry.path())));
       co_return;
     }
     const std::string built_as = building_name(to);
-    auto created = co_await asyncfs::as_result(to.holder->create(built_as.c_str(), O_WRONLY | O_EXCL | O_NOFOLLOW, 0600));
+    auto created =
+        co_await asyncfs::as_result(to.holder->create(built_as.c_str(), O_WRONLY | O_EXCL | O_NOFOLLOW, 0600));
     if (!created) {
       failure("create", to.shown, created.error());
       co_return;
@@ -123,8 +130,8 @@ class file_copier {
   }
 
   // The content. `first` bytes are in the buffer already.
-  asyncfs::task<bool> fill(const asyncfs::walk_entry& entry, const asyncfs::file& source, const asyncfs::file& target, std::size_t first,
-                           const asyncfs::file_status& status, stability begun, const place& to) {
+  asyncfs::task<bool> fill(const asyncfs::walk_entry& entry, const asyncfs::file& source, const asyncfs::file& target,
+                           std::size_t first, const asyncfs::file_status& status, stability begun, const place& to) {
     const bool has_holes = status.blocks * 512 < status.size;
     bool changed = false;
     try {
@@ -140,19 +147,23 @@ class file_copier {
         co_await target.truncate(0);
         const asyncfs::copy_outcome copied = co_await asyncfs::copy_file(source, target);
         const asyncfs::file_status after = co_await source.status();
-        changed = before.changed != after.changed || before.size != after.size || (after.size != 0 && copied.bytes != after.size);
+        changed = before.changed != after.changed || before.size != after.size ||
+                  (after.size != 0 && copied.bytes != after.size);
         if (!changed) co_return true;
       }
     } catch (const std::system_error& error) {
-      state_.say.failure(fmt::format("cannot copy {} to {}", shell_quoted(entry.path()), shell_quoted(to.shown)), error.code());
+      state_.say.failure(fmt::format("cannot copy {} to {}", shell_quoted(entry.path()), shell_quoted(to.shown)),
+                         error.code());
       co_return false;
     }
-    state_.say.failure(fmt::format("{} changed while copying; no copy was made, copy it again when it is at rest", shell_quoted(entry.path())));
+    state_.say.failure(fmt::format("{} changed while copying; no copy was made, copy it again when it is at rest",
+                                   shell_quoted(entry.path())));
     co_return false;
   }
 
   // The first piece is in the buffer already. Returns how many bytes there were.
-  asyncfs::task<std::uint64_t> copy_through_buffer(const asyncfs::file& source, const asyncfs::file& target, std::size_t first) {
+  asyncfs::task<std::uint64_t> copy_through_buffer(const asyncfs::file& source, const asyncfs::file& target,
+                                                   std::size_t first) {
     std::uint64_t size = 0;
     for (std::size_t got = first; got > 0;) {
       co_await asyncfs::write_all_at(target, {buffer_.get(), got}, size);
@@ -208,7 +219,8 @@ class file_copier {
       co_return;
     }
     const std::string built_as = building_name(to);
-    const auto made = co_await asyncfs::as_result(to.holder->make_node(built_as.c_str(), (status->mode & S_IFMT) | 0600, status->special_device));
+    const auto made = co_await asyncfs::as_result(
+        to.holder->make_node(built_as.c_str(), (status->mode & S_IFMT) | 0600, status->special_device));
     if (!made) {
       failure("create the special file", to.shown, made.error());
       co_return;
@@ -227,7 +239,8 @@ class file_copier {
       const auto moded = co_await asyncfs::as_result(to.holder->set_mode(built_as.c_str(), mode));
       if (!moded) failure("preserve the permissions of", to.shown, moded.error());
     }
-    const auto timed = co_await asyncfs::as_result(to.holder->set_times(built_as.c_str(), source.accessed, source.modified));
+    const auto timed =
+        co_await asyncfs::as_result(to.holder->set_times(built_as.c_str(), source.accessed, source.modified));
     if (!timed) failure("preserve the times of", to.shown, timed.error());
     if (built_as == to.name) co_return;
     const auto named = co_await asyncfs::as_result(to.holder->rename(built_as.c_str(), *to.holder, to.name.c_str()));
@@ -272,8 +285,11 @@ int run(const copy_command& command) {
   copy_state state{targets, who, say, destination_queue(who, say)};
   report out(1, report::order::as_it_comes);
   tree_work work;
-  for (const copy_target& target : targets) work.roots.push_back({.path = target.source, .follow = target.source.back() == '/'});
-  work.walk.enter = [&state](asyncfs::walk_directory& source, const asyncfs::directory& handle) { return enter(state, source, handle); };
+  for (const copy_target& target : targets)
+    work.roots.push_back({.path = target.source, .follow = target.source.back() == '/'});
+  work.walk.enter = [&state](asyncfs::walk_directory& source, const asyncfs::directory& handle) {
+    return enter(state, source, handle);
+  };
   work.make_visitor = [&]() -> visitor {
     auto copier = std::make_shared<file_copier>(state, out);
     return [copier](asyncfs::walk_entry& entry) { return copier->visit(entry); };
@@ -282,7 +298,8 @@ int run(const copy_command& command) {
   // Creating, writing into the page cache and setting attributes are quick, and the kernel's ring would hand each of
   // them to a worker thread; measured, doing them here costs no more and keeps the workers out.
   using enum asyncfs::opcode;
-  work.in_place = {create, write, fchmod, fchmodat, fchownat, utimensat, mkdirat, symlinkat, readlinkat, renameat, statx, mknodat, unlinkat, ftruncate};
+  work.in_place = {create,    write,      fchmod,   fchmodat, fchownat, utimensat, mkdirat,
+                   symlinkat, readlinkat, renameat, statx,    mknodat,  unlinkat,  ftruncate};
   run_tree(command.tree, std::move(work), out);
   return say.any_failure() ? 1 : 0;
 }

@@ -13,7 +13,8 @@ namespace {
 
 class file_grepper {
  public:
-  file_grepper(const pattern& what, const search_options& options, bool with_names, report& out, messages& say, std::atomic_flag& found)
+  file_grepper(const pattern& what, const search_options& options, bool with_names, report& out, messages& say,
+               std::atomic_flag& found)
       : searcher_(what, options), with_names_(with_names), out_(out), say_(say), found_(found) {}
 
   asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
@@ -33,7 +34,9 @@ class file_grepper {
       co_return;
     }
     asyncfs::file source = *std::move(opened);
-    const text_sink sink = [this, &entry](std::string_view text) { return out_.deliver(entry.sequence(), text, false); };
+    const text_sink sink = [this, &entry](std::string_view text) {
+      return out_.deliver(entry.sequence(), text, false);
+    };
     const auto searched = co_await searcher_.search(source, entry, with_names_, sink);
     const auto closed = co_await asyncfs::as_result(source.close());
     static_cast<void>(closed);  // nothing was written, so nothing can be lost
@@ -43,9 +46,12 @@ class file_grepper {
     }
     if (searched->lines > 0) found_.test_and_set();
     if (searched->limit_hit)
-      say_.failure(fmt::format("{}: the pattern needs too many steps on a line (match limit); the rest of the file was not searched", shell_quoted(entry.path())));
+      say_.failure(fmt::format(
+          "{}: the pattern needs too many steps on a line (match limit); the rest of the file was not searched",
+          shell_quoted(entry.path())));
     if (searched->line_too_long)
-      say_.failure(fmt::format("{}: a line is longer than 256 MiB; the rest of the file was not searched", shell_quoted(entry.path())));
+      say_.failure(fmt::format("{}: a line is longer than 256 MiB; the rest of the file was not searched",
+                               shell_quoted(entry.path())));
   }
 
   searcher searcher_;
@@ -56,7 +62,7 @@ class file_grepper {
 };
 
 bool is_directory(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -66,13 +72,15 @@ int run(const grep_command& command) {
   messages say("asyncfs grep");
   std::unique_ptr<pattern> what;
   try {
-    what = std::make_unique<pattern>(command.pattern, matcher_options{.ignore_case = command.ignore_case, .fixed = command.fixed});
+    what = std::make_unique<pattern>(command.pattern,
+                                     matcher_options{.ignore_case = command.ignore_case, .fixed = command.fixed});
   } catch (const std::invalid_argument& fault) {
     say.failure(fault.what());
     return 2;
   }
   if (command.unrestricted < 3)
-    say.note("ignore files, hidden files and binary files are not told apart yet: everything is searched, as with -uuu");
+    say.note(
+        "ignore files, hidden files and binary files are not told apart yet: everything is searched, as with -uuu");
   tree_work work;
   for (const std::string& path : command.paths) work.roots.push_back({.path = path});
   if (work.roots.empty()) work.roots.push_back({.path = ".", .shown = ""});

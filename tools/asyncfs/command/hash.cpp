@@ -29,7 +29,10 @@ std::string line_for(const std::string& hex, const std::string& path) {
 class file_hasher {
  public:
   file_hasher(algorithm which, report& out, messages& say)
-      : digest_(digest::make(which)), buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)), out_(out), say_(say) {}
+      : digest_(digest::make(which)),
+        buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)),
+        out_(out),
+        say_(say) {}
 
   asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
     std::string line;
@@ -44,7 +47,9 @@ class file_hasher {
 
  private:
   // Inside a tree only regular files; what the user named is read whatever it is.
-  static bool wanted(const asyncfs::walk_entry& entry) { return entry.is_root() || entry.type() == DT_REG || entry.type() == DT_UNKNOWN; }
+  static bool wanted(const asyncfs::walk_entry& entry) {
+    return entry.is_root() || entry.type() == DT_REG || entry.type() == DT_UNKNOWN;
+  }
 
   asyncfs::task<std::optional<std::string>> hash(asyncfs::walk_entry& entry) {
     const auto begun = stability::begin();
@@ -61,7 +66,8 @@ class file_hasher {
     co_return hex;
   }
 
-  asyncfs::task<std::optional<std::string>> digest_of(const asyncfs::walk_entry& entry, const asyncfs::file& source, stability begun) {
+  asyncfs::task<std::optional<std::string>> digest_of(const asyncfs::walk_entry& entry, const asyncfs::file& source,
+                                                      stability begun) {
     std::optional<asyncfs::file_status> before;
     for (;;) {
       const auto read = co_await read_all(source);
@@ -76,7 +82,8 @@ class file_hasher {
       // Changed a moment ago: only a second reading between two equal statuses is proof.
       if (before && before->changed == status.changed && status.size == size) co_return digest_->end();
       if (before) {
-        say_.failure(fmt::format("{} changed while hashing; no digest is given, hash it again when it is at rest", shell_quoted(entry.path())));
+        say_.failure(fmt::format("{} changed while hashing; no digest is given, hash it again when it is at rest",
+                                 shell_quoted(entry.path())));
         co_return std::nullopt;
       }
       before = status;
@@ -85,7 +92,7 @@ class file_hasher {
 
   struct read_outcome {
     std::uint64_t size;
-    asyncfs::file_status status;   // taken after the last read
+    asyncfs::file_status status;  // taken after the last read
   };
   // Digests from the beginning to the end.
   asyncfs::task<asyncfs::result<read_outcome>> read_all(const asyncfs::file& source) {

@@ -26,7 +26,8 @@ int run(const probe_command& command) {
   options.kind = *asyncfs::parse_engine_kind(command.engine);
   auto chosen = asyncfs::make_engine(options);
   if (!chosen) {
-    say.failure(fmt::format("the engine {} cannot be used: {}", command.engine, asyncfs::explain_uring_refusal(chosen.error())));
+    say.failure(fmt::format("the engine {} cannot be used: {}", command.engine,
+                            asyncfs::explain_uring_refusal(chosen.error())));
     return 1;
   }
   utsname system{};
@@ -36,7 +37,8 @@ int run(const probe_command& command) {
   fmt::print("{:<18} {:>6}  {:<9} {:<9} {}\n", "operation", "since", "runs", "default", "instead");
   for (const asyncfs::opcode_info& row : asyncfs::opcode_table) {
     const bool in_kernel = row.since != asyncfs::kernel_version{};
-    fmt::print("{:<18} {:>6}  {:<9} {:<9} {}\n", row.name, in_kernel ? fmt::format("{}.{}", row.since.major, row.since.minor) : "-",
+    fmt::print("{:<18} {:>6}  {:<9} {:<9} {}\n", row.name,
+               in_kernel ? fmt::format("{}.{}", row.since.major, row.since.minor) : "-",
                words_for(chosen->engine->where(row.code)), words_for(row.where), row.twin.empty() ? "-" : row.twin);
   }
   return 0;

@@ -23,12 +23,15 @@ std::string private_name(std::string_view name, std::uint64_t random) {
 
 std::uint64_t random_number() {
   std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number) throw std::system_error(errno, std::system_category(), "getrandom");
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    throw std::system_error(errno, std::system_category(), "getrandom");
   return number;
 }
 
-asyncfs::task<std::shared_ptr<destination>> destination_queue::enter(std::shared_ptr<destination> parent, std::shared_ptr<asyncfs::directory> outer,
-                                                                     std::string name, std::string shown, asyncfs::file_status source) {
+asyncfs::task<std::shared_ptr<destination>> destination_queue::enter(std::shared_ptr<destination> parent,
+                                                                     std::shared_ptr<asyncfs::directory> outer,
+                                                                     std::string name, std::string shown,
+                                                                     asyncfs::file_status source) {
   auto made = std::make_unique<destination>();
   made->parent = std::move(parent);
   made->outer = std::move(outer);
@@ -129,9 +132,12 @@ asyncfs::task<void> destination_queue::complete(destination& done) {
   const auto timed = co_await asyncfs::as_result(done.handle.set_times_of_self(source.accessed, source.modified));
   if (!timed) told("preserve the times of", timed.error());
   if (done.built_as != done.name) {
-    const auto named = co_await asyncfs::as_result(done.holder().rename(done.built_as.c_str(), done.holder(), done.name.c_str(), RENAME_NOREPLACE));
+    const auto named = co_await asyncfs::as_result(
+        done.holder().rename(done.built_as.c_str(), done.holder(), done.name.c_str(), RENAME_NOREPLACE));
     if (!named) {
-      say_.failure(fmt::format("cannot give {} its name; what was copied is complete in {}", shell_quoted(done.shown), shell_quoted(done.built_as)), named.error());
+      say_.failure(fmt::format("cannot give {} its name; what was copied is complete in {}", shell_quoted(done.shown),
+                               shell_quoted(done.built_as)),
+                   named.error());
     }
   }
 }

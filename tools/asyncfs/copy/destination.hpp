@@ -35,13 +35,13 @@ class destination_queue;
 
 class destination {
  public:
-  std::shared_ptr<destination> parent;            // null: `outer` holds the name
-  std::shared_ptr<asyncfs::directory> outer;      // where a root's name is
+  std::shared_ptr<destination> parent;        // null: `outer` holds the name
+  std::shared_ptr<asyncfs::directory> outer;  // where a root's name is
   asyncfs::directory handle;
-  std::string name, built_as;                     // equal unless it is built under a private name
+  std::string name, built_as;  // equal unless it is built under a private name
   std::string shown;
   asyncfs::file_status source;
-  bool fresh = false;                             // new and not yet seen: names inside need no rename
+  bool fresh = false;  // new and not yet seen: names inside need no rename
 
   [[nodiscard]] const asyncfs::directory& holder() const noexcept { return parent ? parent->handle : *outer; }
 };
@@ -52,8 +52,9 @@ class destination_queue {
   destination_queue(owner_identity who, messages& say) : who_(who), say_(say) {}
 
   // Makes the directory for a source, or opens the one that stands. Null, and reported, when neither can be done.
-  asyncfs::task<std::shared_ptr<destination>> enter(std::shared_ptr<destination> parent, std::shared_ptr<asyncfs::directory> outer,
-                                                    std::string name, std::string shown, asyncfs::file_status source);
+  asyncfs::task<std::shared_ptr<destination>> enter(std::shared_ptr<destination> parent,
+                                                    std::shared_ptr<asyncfs::directory> outer, std::string name,
+                                                    std::string shown, asyncfs::file_status source);
   // Completes what is queued.
   asyncfs::task<void> drain();
   // Completes until none is left anywhere. Call on every loop after its workers have ended.

@@ -35,7 +35,7 @@ bool same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_
 // True when `directory` is `ancestor` or lies below it.
 bool lies_within(int directory, const struct stat& ancestor) {
   int at = ::openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  struct stat here {}, above {};
+  struct stat here{}, above{};
   bool within = false;
   while (at >= 0 && ::fstat(at, &here) == 0) {
     within = same(here, ancestor);
@@ -56,20 +56,21 @@ std::error_code last_error() { return {errno, std::system_category()}; }
 std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, messages& say) {
   std::vector<copy_target> chosen;
   const std::string& destination = paths.back();
-  struct stat there {};
+  struct stat there{};
   const bool exists = ::stat(destination.c_str(), &there) == 0;
   const bool into = exists && S_ISDIR(there.st_mode);
   if (!into && paths.size() > 2) {
     say.failure(fmt::format("the destination {} of several sources is not a directory", shell_quoted(destination)));
     return chosen;
   }
-  struct stat link {};
+  struct stat link{};
   if (!exists && ::lstat(destination.c_str(), &link) == 0) {
-    say.failure(fmt::format("not writing through the dangling symbolic link {}; remove it first", shell_quoted(destination)));
+    say.failure(
+        fmt::format("not writing through the dangling symbolic link {}; remove it first", shell_quoted(destination)));
     return chosen;
   }
   if (!into && destination.back() == '/' && !exists && paths.size() == 2) {
-    struct stat source {};
+    struct stat source{};
     if (::lstat(paths.front().c_str(), &source) == 0 && !S_ISDIR(source.st_mode)) {
       say.failure(fmt::format("cannot create regular file {}: Not a directory", shell_quoted(destination)));
       return chosen;
@@ -87,8 +88,10 @@ std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, m
     const std::string& path = paths[i];
     std::string name = into ? last_component(path) : last_component(destination);
     if (name == ".." || name == "/" || (into && name == ".")) name = ".";
-    const std::string shown = name == "." ? destination : into ? without_trailing_slashes(destination) + "/" + name : destination;
-    struct stat source {}, target {};
+    const std::string shown = name == "." ? destination
+                              : into      ? without_trailing_slashes(destination) + "/" + name
+                                          : destination;
+    struct stat source{}, target{};
     if (::lstat(path.c_str(), &source) != 0) {
       say.failure(fmt::format("cannot examine {}", shell_quoted(path)), last_error());
       continue;
@@ -103,7 +106,8 @@ std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, m
       continue;
     }
     if (name != "." && !taken.insert(name).second) {
-      say.failure(fmt::format("will not overwrite {}, which was just made from another source, with {}", shell_quoted(shown), shell_quoted(path)));
+      say.failure(fmt::format("will not overwrite {}, which was just made from another source, with {}",
+                              shell_quoted(shown), shell_quoted(path)));
       continue;
     }
     chosen.push_back({path, shown, parent, name});

@@ -13,10 +13,10 @@
 namespace tool {
 
 struct copy_target {
-  std::string source;                            // as the user gave it
-  std::string shown;                             // the target's path, for messages
-  std::shared_ptr<asyncfs::directory> parent;    // an open directory
-  std::string name;                              // in it; "." when the parent itself is the target
+  std::string source;                          // as the user gave it
+  std::string shown;                           // the target's path, for messages
+  std::shared_ptr<asyncfs::directory> parent;  // an open directory
+  std::string name;                            // in it; "." when the parent itself is the target
 };
 
 // One target a source; a source that is refused is reported, and left out. `last` is cp's DESTINATION.

@@ -52,7 +52,9 @@ struct search {
   std::string_view needle;
   std::size_t first, second, last;
 
-  [[nodiscard]] bool is_at(std::size_t place) const noexcept { return std::memcmp(text + place, needle.data(), needle.size()) == 0; }
+  [[nodiscard]] bool is_at(std::size_t place) const noexcept {
+    return std::memcmp(text + place, needle.data(), needle.size()) == 0;
+  }
 };
 
 [[gnu::target("avx2")]] std::size_t skip_avx2(const search& s, std::size_t at, bool& found) noexcept {
@@ -61,7 +63,8 @@ struct search {
   for (; at + lanes - 1 <= s.last; at += lanes) {
     const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(s.text + at + s.first));
     const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(s.text + at + s.second));
-    auto hits = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_and_si256(_mm256_cmpeq_epi8(a, first), _mm256_cmpeq_epi8(b, second))));
+    auto hits = static_cast<unsigned>(
+        _mm256_movemask_epi8(_mm256_and_si256(_mm256_cmpeq_epi8(a, first), _mm256_cmpeq_epi8(b, second))));
     for (; hits != 0; hits &= hits - 1) {
       const std::size_t place = at + static_cast<std::size_t>(__builtin_ctz(hits));
       if ((found = s.is_at(place))) return place;
@@ -76,7 +79,8 @@ std::size_t skip_sse2(const search& s, std::size_t at, bool& found) noexcept {
   for (; at + lanes - 1 <= s.last; at += lanes) {
     const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(s.text + at + s.first));
     const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(s.text + at + s.second));
-    auto hits = static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
+    auto hits =
+        static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
     for (; hits != 0; hits &= hits - 1) {
       const std::size_t place = at + static_cast<std::size_t>(__builtin_ctz(hits));
       if ((found = s.is_at(place))) return place;
@@ -101,7 +105,8 @@ std::size_t literal_finder::find(std::string_view text, std::size_t from) const 
   if (found) return at;
 #endif
   const void* rest = ::memmem(text.data() + at, text.size() - at, needle_.data(), length);
-  return rest == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(rest) - text.data());
+  return rest == nullptr ? std::string_view::npos
+                         : static_cast<std::size_t>(static_cast<const char*>(rest) - text.data());
 }
 
 }  // namespace tool

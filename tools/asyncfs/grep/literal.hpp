@@ -19,7 +19,7 @@ class literal_finder {
 
  private:
   std::string needle_;
-  std::size_t first_ = 0, second_ = 0;   // places of the two bytes, first_ <= second_
+  std::size_t first_ = 0, second_ = 0;  // places of the two bytes, first_ <= second_
 };
 
 }  // namespace tool

@@ -33,10 +33,14 @@ std::string required_literal(std::string_view text) {
         if (i + 1 < text.size() && (text[i + 1] == '?' || text[i + 1] == '*')) return {};
         int open = 0;
         for (; i < text.size(); ++i) {
-          if (text[i] == '\\') ++i;
-          else if (text[i] == '[') return best;  // brackets in a group may hide parentheses
-          else if (text[i] == '(') ++open;
-          else if (text[i] == ')' && --open == 0) break;
+          if (text[i] == '\\')
+            ++i;
+          else if (text[i] == '[')
+            return best;  // brackets in a group may hide parentheses
+          else if (text[i] == '(')
+            ++open;
+          else if (text[i] == ')' && --open == 0)
+            break;
         }
         break;
       }
@@ -58,7 +62,12 @@ std::string required_literal(std::string_view text) {
         plain = std::ispunct(static_cast<unsigned char>(c)) != 0;
         if (!plain && std::strchr("bBsSdDwW", c) == nullptr) return best;
         break;
-      case '.': case '^': case '$': case '*': case '+': case '?': break;
+      case '.':
+      case '^':
+      case '$':
+      case '*':
+      case '+':
+      case '?': break;
       case '{': break;
       default: plain = true;
     }
@@ -83,11 +92,14 @@ std::string required_literal(std::string_view text) {
 bool stays_in_line(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (static_cast<unsigned char>(c) < 0x20 || (c == '[' && i + 1 < text.size() && (text[i + 1] == '^' || text[i + 1] == '['))) return false;
+    if (static_cast<unsigned char>(c) < 0x20 ||
+        (c == '[' && i + 1 < text.size() && (text[i + 1] == '^' || text[i + 1] == '[')))
+      return false;
     if (c == '(' && i + 1 < text.size() && (text[i + 1] == '?' || text[i + 1] == '*')) return false;
     if (c != '\\') continue;
     if (++i >= text.size()) return false;
-    if (std::ispunct(static_cast<unsigned char>(text[i])) == 0 && std::strchr("bBSdwt", text[i]) == nullptr) return false;
+    if (std::ispunct(static_cast<unsigned char>(text[i])) == 0 && std::strchr("bBSdwt", text[i]) == nullptr)
+      return false;
   }
   return true;
 }
@@ -104,8 +116,8 @@ std::string explain(std::string_view text, int code, std::size_t offset) {
 struct pattern::compiled {
   pcre2_code* code = nullptr;
   std::optional<literal_finder> literal;
-  bool literal_is_all = false;   // the literal found is the match
-  bool whole_buffer = false;     // PCRE2 may search across lines
+  bool literal_is_all = false;  // the literal found is the match
+  bool whole_buffer = false;    // PCRE2 may search across lines
   ~compiled() { pcre2_code_free(code); }
 };
 
@@ -170,7 +182,8 @@ matcher::matcher(const pattern& what) : what_(what), scratch_(std::make_unique<s
 matcher::~matcher() = default;
 
 matcher::outcome matcher::judge(std::string_view line) {
-  const int found = pcre2_match(what_.compiled_->code, reinterpret_cast<PCRE2_SPTR>(line.data()), line.size(), 0, 0, scratch_->data, scratch_->context);
+  const int found = pcre2_match(what_.compiled_->code, reinterpret_cast<PCRE2_SPTR>(line.data()), line.size(), 0, 0,
+                                scratch_->data, scratch_->context);
   if (found >= 0) return outcome::found;
   return found == PCRE2_ERROR_NOMATCH ? outcome::none : outcome::limit;
 }
@@ -180,7 +193,9 @@ matcher::outcome matcher::next(std::string_view lines, std::size_t from, line_sp
   const auto enclose = [&](std::size_t at) {
     const void* before = at > from ? ::memrchr(lines.data() + from, '\n', at - from) : nullptr;
     const void* after = std::memchr(lines.data() + at, '\n', lines.size() - at);
-    const auto place = [&](const void* p) { return static_cast<std::size_t>(static_cast<const char*>(p) - lines.data()); };
+    const auto place = [&](const void* p) {
+      return static_cast<std::size_t>(static_cast<const char*>(p) - lines.data());
+    };
     line = {before != nullptr ? place(before) + 1 : from, after != nullptr ? place(after) : lines.size()};
   };
   while (from < lines.size()) {
@@ -190,7 +205,8 @@ matcher::outcome matcher::next(std::string_view lines, std::size_t from, line_sp
       enclose(at);
       if (what.literal_is_all) return outcome::found;
     } else if (what.whole_buffer) {
-      const int found = pcre2_match(what.code, reinterpret_cast<PCRE2_SPTR>(lines.data()), lines.size(), from, 0, scratch_->data, scratch_->context);
+      const int found = pcre2_match(what.code, reinterpret_cast<PCRE2_SPTR>(lines.data()), lines.size(), from, 0,
+                                    scratch_->data, scratch_->context);
       if (found == PCRE2_ERROR_NOMATCH) return outcome::none;
       if (found < 0) return outcome::limit;
       const std::size_t at = pcre2_get_ovector_pointer(scratch_->data)[0];

@@ -13,7 +13,7 @@ namespace tool {
 
 struct matcher_options {
   bool ignore_case = false;
-  bool fixed = false;   // the pattern is a string, not an expression
+  bool fixed = false;  // the pattern is a string, not an expression
 };
 
 // A line, without its terminator.

@@ -12,7 +12,7 @@ namespace tool {
 namespace {
 
 constexpr std::size_t read_piece = std::size_t{64} << 10;
-constexpr std::size_t longest_line = std::size_t{256} << 20;     // held whole in memory
+constexpr std::size_t longest_line = std::size_t{256} << 20;  // held whole in memory
 constexpr std::size_t sink_piece = std::size_t{64} << 10;
 
 }  // namespace
@@ -24,7 +24,7 @@ struct searcher::progress {
   std::optional<std::uint64_t> zero;  // where the first NUL byte is: a binary file
   const asyncfs::walk_entry& entry;
   const bool with_name;
-  std::string marked{};               // "path:", made when the first line needs it
+  std::string marked{};  // "path:", made when the first line needs it
 
   // What stands before every line and count.
   const std::string& mark() {
@@ -33,7 +33,8 @@ struct searcher::progress {
   }
 };
 
-searcher::searcher(const pattern& what, const search_options& options) : matcher_(what), options_(options), buffer_(read_piece) {}
+searcher::searcher(const pattern& what, const search_options& options)
+    : matcher_(what), options_(options), buffer_(read_piece) {}
 
 // False: nothing more is wanted of this file.
 bool searcher::search_lines(std::string_view lines, progress& state, std::string& text) {
@@ -49,7 +50,9 @@ bool searcher::search_lines(std::string_view lines, progress& state, std::string
       if (state.zero) return false;
       text += state.mark();
       if (options_.numbers) {
-        state.lines_before += static_cast<std::uint64_t>(std::count(lines.begin() + static_cast<std::ptrdiff_t>(counted), lines.begin() + static_cast<std::ptrdiff_t>(line.begin), '\n'));
+        state.lines_before +=
+            static_cast<std::uint64_t>(std::count(lines.begin() + static_cast<std::ptrdiff_t>(counted),
+                                                  lines.begin() + static_cast<std::ptrdiff_t>(line.begin), '\n'));
         counted = line.begin;
         text += fmt::format("{}:", state.lines_before + 1);
       }
@@ -59,14 +62,17 @@ bool searcher::search_lines(std::string_view lines, progress& state, std::string
     from = line.end + 1;
   }
   if (options_.numbers && !options_.count)
-    state.lines_before += static_cast<std::uint64_t>(std::count(lines.begin() + static_cast<std::ptrdiff_t>(counted), lines.end(), '\n'));
+    state.lines_before +=
+        static_cast<std::uint64_t>(std::count(lines.begin() + static_cast<std::ptrdiff_t>(counted), lines.end(), '\n'));
   return !state.so_far.limit_hit;
 }
 
-asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs::file& source, const asyncfs::walk_entry& entry, bool with_name, const text_sink& sink) {
+asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs::file& source,
+                                                                   const asyncfs::walk_entry& entry, bool with_name,
+                                                                   const text_sink& sink) {
   progress state{.so_far = {}, .zero = {}, .entry = entry, .with_name = with_name};
   std::string text;
-  std::size_t held = 0;   // bytes in the buffer: the beginning of a line whose end has not come yet
+  std::size_t held = 0;  // bytes in the buffer: the beginning of a line whose end has not come yet
   bool more = true, seekable = true;
   while (more) {
     if (held == buffer_.size()) {
@@ -77,7 +83,8 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
       buffer_.resize(buffer_.size() * 2);
     }
     const std::span<std::byte> room(reinterpret_cast<std::byte*>(buffer_.data()) + held, buffer_.size() - held);
-    const auto got = co_await asyncfs::as_result(source.read_at(room, seekable ? state.offset + held : asyncfs::stream_position));
+    const auto got =
+        co_await asyncfs::as_result(source.read_at(room, seekable ? state.offset + held : asyncfs::stream_position));
     if (!got && got.error().value() == ESPIPE && seekable) {
       seekable = false;
       continue;
@@ -89,11 +96,16 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
       if (zero != std::string_view::npos) state.zero = state.offset + held + zero;
     }
     // In a binary file a NUL byte ends a line too, as in ripgrep.
-    if (state.zero) std::replace(buffer_.begin() + static_cast<std::ptrdiff_t>(held), buffer_.begin() + static_cast<std::ptrdiff_t>(held + *got), '\0', '\n');
+    if (state.zero)
+      std::replace(buffer_.begin() + static_cast<std::ptrdiff_t>(held),
+                   buffer_.begin() + static_cast<std::ptrdiff_t>(held + *got), '\0', '\n');
     const std::size_t total = held + *got;
     const bool at_end = *got == 0;
     const void* last_break = *got == 0 ? nullptr : ::memrchr(fresh.data(), '\n', fresh.size());
-    const std::size_t whole = at_end ? total : last_break == nullptr ? 0 : static_cast<std::size_t>(static_cast<const char*>(last_break) - buffer_.data()) + 1;
+    const std::size_t whole = at_end ? total
+                              : last_break == nullptr
+                                  ? 0
+                                  : static_cast<std::size_t>(static_cast<const char*>(last_break) - buffer_.data()) + 1;
     if (whole > 0) more = search_lines({buffer_.data(), whole}, state, text);
     if (text.size() >= sink_piece) {
       co_await sink(text);
@@ -111,7 +123,8 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
     else if (options_.count)
       text += fmt::format("{}{}\n", state.mark(), state.so_far.lines);
     else if (state.zero)
-      text += fmt::format("{}{}binary file matches (found \"\\0\" byte around offset {})\n", state.mark(), with_name ? " " : "", *state.zero);
+      text += fmt::format("{}{}binary file matches (found \"\\0\" byte around offset {})\n", state.mark(),
+                          with_name ? " " : "", *state.zero);
   }
   if (!text.empty()) co_await sink(text);
   co_return state.so_far;

@@ -12,9 +12,9 @@
 namespace tool {
 
 struct search_options {
-  bool numbers = false;      // line numbers
-  bool count = false;        // only how many lines match
-  bool names_only = false;   // only whether any does
+  bool numbers = false;     // line numbers
+  bool count = false;       // only how many lines match
+  bool names_only = false;  // only whether any does
 };
 
 // Takes pieces of output while a file is searched, so that a file with many matches does not pile up in memory.
@@ -25,12 +25,13 @@ class searcher {
   searcher(const pattern& what, const search_options& options);
 
   struct outcome {
-    std::uint64_t lines = 0;        // that matched
-    bool limit_hit = false;         // PCRE2 gave up: the file was not searched to its end
+    std::uint64_t lines = 0;  // that matched
+    bool limit_hit = false;   // PCRE2 gave up: the file was not searched to its end
     bool line_too_long = false;
   };
   // Lines are marked with the entry's path when `with_name`.
-  asyncfs::task<asyncfs::result<outcome>> search(const asyncfs::file& source, const asyncfs::walk_entry& entry, bool with_name, const text_sink& sink);
+  asyncfs::task<asyncfs::result<outcome>> search(const asyncfs::file& source, const asyncfs::walk_entry& entry,
+                                                 bool with_name, const text_sink& sink);
 
  private:
   struct progress;

@@ -33,7 +33,9 @@ class sha256_digest final : public digest {
     if (!context_) throw std::bad_alloc();
   }
   void begin() override { check(EVP_DigestInit_ex2(context_.get(), &fetched_sha256(), nullptr)); }
-  void add(std::span<const std::byte> bytes) override { check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size())); }
+  void add(std::span<const std::byte> bytes) override {
+    check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+  }
   std::string end() override {
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned length = 0;

@@ -6,10 +6,10 @@ namespace tool {
 
 namespace {
 
-constexpr std::uint64_t most_ahead = 16384;                       // entries begun beyond the head
-constexpr std::size_t most_held = std::size_t{8} << 20;           // bytes that wait for their turn
+constexpr std::uint64_t most_ahead = 16384;              // entries begun beyond the head
+constexpr std::size_t most_held = std::size_t{8} << 20;  // bytes that wait for their turn
 constexpr std::size_t enough_to_write = std::size_t{64} << 10;
-constexpr std::size_t most_unwritten = std::size_t{1} << 20;      // bytes in order that wait for the writer
+constexpr std::size_t most_unwritten = std::size_t{1} << 20;  // bytes in order that wait for the writer
 
 }  // namespace
 

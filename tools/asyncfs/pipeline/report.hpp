@@ -46,13 +46,13 @@ class report {
   mutable asyncfs::short_lock mutex_;
   asyncfs::event_count moved_;
   std::atomic<std::uint64_t> head_{0};  // changed with mutex_ held
-  std::deque<waiting> window_;       // window_[0] is the head's
-  std::size_t held_ = 0;             // bytes in the window behind the head
-  std::string ready_;                // in order, to be written
+  std::deque<waiting> window_;          // window_[0] is the head's
+  std::size_t held_ = 0;                // bytes in the window behind the head
+  std::string ready_;                   // in order, to be written
   bool writing_ = false;
-  bool somebody_waits_ = false;      // for the head to move; set before waiting, with mutex_ held
+  bool somebody_waits_ = false;  // for the head to move; set before waiting, with mutex_ held
   std::error_code error_;
-  std::atomic<bool> failed_{false};     // error_ is set
+  std::atomic<bool> failed_{false};  // error_ is set
 };
 
 }  // namespace tool

@@ -1,9 +1,9 @@
 #include "pipeline/tree.hpp"
 
-#include <asyncfs/future.hpp>
-#include <asyncfs/run.hpp>
 #include <sys/resource.h>
 #include <time.h>
+#include <asyncfs/future.hpp>
+#include <asyncfs/run.hpp>
 
 #include <algorithm>
 #include <list>
@@ -13,12 +13,12 @@ namespace tool {
 
 namespace {
 
-constexpr unsigned listers = 8;            // tasks a loop that list directories
+constexpr unsigned listers = 8;  // tasks a loop that list directories
 constexpr unsigned depth_when_cached = 32;
 constexpr unsigned depth_most = 128;
 constexpr std::uint64_t observed_at_a_time = 256;  // completions between two looks at the flow
 constexpr unsigned descriptors_a_file = 3;
-constexpr unsigned descriptors_kept = 256;         // for directories, rings and the rest
+constexpr unsigned descriptors_kept = 256;  // for directories, rings and the rest
 
 // Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
 // a device sets the pace.
@@ -120,7 +120,8 @@ void run_tree(const tree_options& options, tree_work work, report& out) {
   for (const asyncfs::opcode code : work.in_place) how.engine.run(code, asyncfs::runs::in_place);
   auto walk_options = work.walk;
   auto roots = std::move(work.roots);
-  shared_state shared{std::move(work), out, asyncfs::walk(std::move(roots), std::move(walk_options)), options.depth, descriptor_bound(loops)};
+  shared_state shared{std::move(work), out, asyncfs::walk(std::move(roots), std::move(walk_options)), options.depth,
+                      descriptor_bound(loops)};
   asyncfs::run_on(loops, [&shared](std::size_t) { return on_loop(shared); }, how);
   asyncfs::run(finish(out), how);
 }
@@ -134,8 +135,9 @@ stability stability::begin() noexcept {
 bool stability::proves_unchanged(const asyncfs::file_status& after) const noexcept {
   // The kernel stamps with a coarse clock: two changes within its grain (10 ms at worst) can look like one.
   constexpr std::int64_t grain_ns = 20'000'000;
-  const std::int64_t age_ns = (opened.seconds - after.changed.seconds) * 1'000'000'000 +
-                              (static_cast<std::int64_t>(opened.nanoseconds) - static_cast<std::int64_t>(after.changed.nanoseconds));
+  const std::int64_t age_ns =
+      (opened.seconds - after.changed.seconds) * 1'000'000'000 +
+      (static_cast<std::int64_t>(opened.nanoseconds) - static_cast<std::int64_t>(after.changed.nanoseconds));
   return opened.seconds - after.changed.seconds > 1 || age_ns > grain_ns;
 }
 

@@ -16,8 +16,8 @@ namespace tool {
 
 struct tree_options {
   asyncfs::engine_kind engine = asyncfs::engine_kind::automatic;
-  unsigned jobs = 0;    // loops; 0: one a CPU
-  unsigned depth = 0;   // files in flight a loop; 0: as the device asks
+  unsigned jobs = 0;   // loops; 0: one a CPU
+  unsigned depth = 0;  // files in flight a loop; 0: as the device asks
 };
 
 // What a command does with one entry. Called by one worker for one entry after the other; it must deliver to the report

@@ -47,7 +47,8 @@ struct plain_kind {
     slot.extra = ask.extra;
   }
   result<T> complete(const completion& event) const {
-    if (event.value < 0) [[unlikely]] return failure(-event.value);
+    if (event.value < 0) [[unlikely]]
+      return failure(-event.value);
     if constexpr (std::is_void_v<T>)
       return {};
     else
