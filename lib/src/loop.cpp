@@ -195,6 +195,7 @@ void loop::run_ready() {
     detail::ready_node* node = ready_.pop();
     if (node == nullptr) return;
     const bool ends_phase = node == last;
+    if (!ends_phase) __builtin_prefetch(node->next_in_queue);
     inline_budget_ = inline_steps;
     node->run();
     if (ends_phase) return;

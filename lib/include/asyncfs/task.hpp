@@ -56,9 +56,10 @@ class promise_base : public ready_node, public pooled {
   }
 
  private:
+  // In this order: GCC would load adjacent pointers as one vector and take it apart again, at every await.
   loop* home_ = nullptr;
-  cancel_scope* scope_ = nullptr;
   std::coroutine_handle<> waiter_ = std::noop_coroutine();
+  cancel_scope* scope_ = nullptr;
   std::exception_ptr error_;
 };
 
