@@ -135,3 +135,15 @@ TEST_CASE("copy says when the device is full, and leaves no half file") {
   CHECK(cli::shell("ls -A " + small + "/copy").out == "fits\n");
   cli::shell("umount " + small);
 }
+
+TEST_CASE("copy reads files in /proc and /sys to their end, whatever size they claim") {
+  scratch at;
+  REQUIRE(asyncfs({"copy", "/proc/version", at / "version"}).status == 0);
+  CHECK(cli::shell("cmp /proc/version " + at.path() + "/version").status == 0);
+  const std::string claims_4096 = "/sys/kernel/mm/transparent_hugepage/enabled";
+  if (cli::shell("test -r " + claims_4096).status != 0) return;
+  const auto done = asyncfs({"copy", claims_4096, at / "enabled"});
+  CHECK(done.err == "");
+  REQUIRE(done.status == 0);
+  CHECK(cli::shell("cmp " + claims_4096 + " " + at.path() + "/enabled").status == 0);
+}

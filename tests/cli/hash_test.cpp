@@ -49,6 +49,24 @@ TEST_CASE("hash reads files in /proc to their end") {
   CHECK(asyncfs({"hash", "/proc/version"}).out == wanted.out);
 }
 
+TEST_CASE("hash reads files in /sys, which claim a size that they do not have") {
+  const std::string name = "/sys/kernel/mm/transparent_hugepage/enabled";
+  const auto wanted = cli::program({"sha256sum", name});
+  if (wanted.status == 0) CHECK(asyncfs({"hash", name}).out == wanted.out);
+}
+
+TEST_CASE("hash reports a standard output that is closed or full") {
+  scratch at;
+  at.file("x", "x\n");
+  for (const std::string where : {">&-", ">/dev/full"}) {
+    const auto done = cli::shell(std::string(ASYNCFS_PROGRAM) + " hash " + at.path() + "/x " + where);
+    CHECK(done.status == 1);
+    CHECK(done.err.find("cannot write to standard output: ") != std::string::npos);
+  }
+  const auto closed = cli::shell(std::string(ASYNCFS_PROGRAM) + " hash " + at.path() + "/x >&-");
+  CHECK(closed.err.find("Bad file descriptor") != std::string::npos);
+}
+
 TEST_CASE("hash names what is missing or unreadable, does the rest, and exits with 1") {
   scratch at;
   at.file("here", "x\n");

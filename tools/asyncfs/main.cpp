@@ -1,5 +1,6 @@
 // The command line: parses, and hands over to a command.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
@@ -66,6 +67,16 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// A descriptor that was closed by the caller must not become a file or a ring of ours, to which results are then written.
+// Reading and writing these fails as on a closed one.
+void occupy_standard_descriptors() {
+  for (int fd = ::open("/dev/null", O_PATH | O_CLOEXEC); fd >= 0; fd = ::open("/dev/null", O_PATH | O_CLOEXEC)) {
+    if (fd <= STDERR_FILENO) continue;
+    ::close(fd);
+    return;
+  }
 }
 
 // Directory listings come and go by the thousand, made on one thread and freed on another: the heap must not give their
@@ -137,6 +148,7 @@ int run_command_line(int argc, char** argv) {
                stderr);
     return wrong_usage;
   }
+  occupy_standard_descriptors();
   raise_descriptor_limit();
   keep_freed_memory();
   ::signal(SIGPIPE, SIG_IGN);

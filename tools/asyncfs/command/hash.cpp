@@ -79,8 +79,8 @@ class file_hasher {
       // Files that have no size to compare with (pipes, and those in /proc) are what was read.
       const bool measurable = status.is_regular() && status.size != 0;
       if (!measurable || (status.size == size && begun.proves_unchanged(status))) co_return digest_->end();
-      // Changed a moment ago: only a second reading between two equal statuses is proof.
-      if (before && before->changed == status.changed && status.size == size) co_return digest_->end();
+      // Changed a moment ago, or of a size that lies (as in /sys): a second reading between two equal statuses is proof.
+      if (before && before->changed == status.changed && before->size == status.size) co_return digest_->end();
       if (before) {
         say_.failure(fmt::format("{} changed while hashing; no digest is given, hash it again when it is at rest",
                                  shell_quoted(entry.path())));
