@@ -135,8 +135,9 @@ int run_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    std::fputs(app.get_subcommands().empty() ? app.help().c_str() : app.get_subcommands().front()->help().c_str(),
-               stdout);
+    std::fputs(
+        app.get_subcommands().empty() ? app.help().c_str() : app.get_subcommands().front()->help("asyncfs").c_str(),
+        stdout);
     return 0;
   } catch (const CLI::CallForVersion& version) {
     std::puts(version.what());
@@ -168,4 +169,11 @@ int run_command_line(int argc, char** argv) {
 
 }  // namespace tool
 
-int main(int argc, char** argv) { return tool::run_command_line(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return tool::run_command_line(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "asyncfs: %s\n", error.what());
+    return tool::wrong_usage;
+  }
+}

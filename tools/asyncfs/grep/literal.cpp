@@ -67,7 +67,8 @@ struct search {
         _mm256_movemask_epi8(_mm256_and_si256(_mm256_cmpeq_epi8(a, first), _mm256_cmpeq_epi8(b, second))));
     for (; hits != 0; hits &= hits - 1) {
       const std::size_t place = at + static_cast<std::size_t>(__builtin_ctz(hits));
-      if ((found = s.is_at(place))) return place;
+      found = s.is_at(place);
+      if (found) return place;
     }
   }
   return at;
@@ -83,7 +84,8 @@ std::size_t skip_sse2(const search& s, std::size_t at, bool& found) noexcept {
         static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second))));
     for (; hits != 0; hits &= hits - 1) {
       const std::size_t place = at + static_cast<std::size_t>(__builtin_ctz(hits));
-      if ((found = s.is_at(place))) return place;
+      found = s.is_at(place);
+      if (found) return place;
     }
   }
   return at;

@@ -18,7 +18,7 @@ constexpr unsigned depth_when_cached = 32;
 constexpr unsigned depth_most = 128;
 constexpr std::uint64_t observed_at_a_time = 256;  // completions between two looks at the flow
 constexpr unsigned descriptors_a_file = 3;
-constexpr unsigned descriptors_kept = 256;  // for directories, rings and the rest
+constexpr rlim_t descriptors_kept = 256;  // for directories, rings and the rest
 
 // Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
 // a device sets the pace.
