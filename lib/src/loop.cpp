@@ -12,7 +12,13 @@ namespace {
 thread_local loop* running_loop = nullptr;
 
 // A function on its way to a loop.
-struct posted_function final : detail::letter {
+struct posted_function final : detail::message {
+  explicit posted_function(std::move_only_function<void()> call) noexcept : fn(std::move(call)) {}
+  void deliver() override {
+    const std::unique_ptr<posted_function> self(this);
+    fn();
+  }
+  void discard() noexcept override { delete this; }
   std::move_only_function<void()> fn;
 };
 
@@ -41,7 +47,7 @@ void detail::pending::destroyed_in_flight() const noexcept {
   std::fprintf(stderr,
                "asyncfs: a coroutine frame or callback was destroyed while its operation '%.*s' had not ended; "
                "await it, or cancel its scope and let the loop drain first\n",
-               static_cast<int>(describe(code_).name.size()), describe(code_).name.data());
+               static_cast<int>(name().size()), name().data());
   std::abort();
 }
 
@@ -101,23 +107,19 @@ loop::loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options)
       posts_a_turn_(options.posts_a_turn) {}
 
 loop::~loop() {
-  const bool others = !backlog_.empty() || !timers_.empty() || !ready_.empty();
+  const bool others = !backlog_.empty() || !timers_.empty() || !ready_.empty() || parked_ != 0;
   if (in_flight_ != 0 || tasks_ != 0 || others) {
     std::fprintf(stderr,
                  "asyncfs: a loop was destroyed with %zu operations in flight, %zu tasks%s; call drain() first\n",
                  in_flight_, tasks_, others ? ", and others that wait for their turn" : "");
     std::abort();
   }
-  while (detail::letter* mail = engine_->take_post()) delete static_cast<posted_function*>(mail);
+  while (detail::letter* mail = engine_->take_post()) static_cast<detail::message*>(mail)->discard();
 }
 
 loop* loop::current() noexcept { return running_loop; }
 
-void loop::post(std::move_only_function<void()> fn) {
-  auto* mail = new posted_function;
-  mail->fn = std::move(fn);
-  engine_->post(*mail);
-}
+void loop::post(std::move_only_function<void()> fn) { send(*new posted_function(std::move(fn))); }
 
 void loop::run_until(const std::function<bool()>& done) {
   if (!std::exchange(adopted_, true)) engine_->adopt_thread();
@@ -131,7 +133,7 @@ void loop::run_until(const std::function<bool()>& done) {
 void loop::drain() {
   root_.cancel();
   run_until([this] {
-    return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty() &&
+    return in_flight_ == 0 && tasks_ == 0 && ready_.empty() && backlog_.empty() && timers_.empty() && parked_ == 0 &&
            !engine_->has_posts();
   });
   root_.requested_ = false;
@@ -183,8 +185,7 @@ void loop::take_in_posts() {
   for (unsigned i = 0; i < posts_a_turn_; ++i) {
     detail::letter* mail = engine_->take_post();
     if (mail == nullptr) return;
-    const std::unique_ptr<posted_function> posted(static_cast<posted_function*>(mail));
-    posted->fn();
+    static_cast<detail::message*>(mail)->deliver();
   }
 }
 
@@ -205,7 +206,12 @@ void loop::run_ready() {
 void loop::start_slowly(detail::pending& op, cancel_scope& scope) {
   enlist(op, scope);
   if (scope.requested_) return end(op, -ECANCELED);
-  if ((!op.bounded_ || bounded_in_flight_ < in_flight_limit_) && backlog_.empty() && hand_over(op)) return;
+  try {
+    if ((!op.bounded_ || bounded_in_flight_ < in_flight_limit_) && backlog_.empty() && hand_over(op)) return;
+  } catch (...) {  // out of memory: nothing was started
+    static_cast<detail::scope_hook&>(op).unlink();
+    throw;
+  }
   op.state_ = detail::pending::state::waiting_for_room;
   backlog_.push_back(op);
 }
@@ -235,7 +241,12 @@ void loop::start_backlog() {
   while (detail::pending* op = backlog_.front()) {
     if (op->bounded_ && bounded_in_flight_ >= in_flight_limit_) return;
     static_cast<detail::backlog_hook&>(*op).unlink();
-    if (hand_over(*op)) continue;
+    try {
+      if (hand_over(*op)) continue;
+    } catch (const std::bad_alloc&) {
+      end(*op, -ENOMEM);
+      continue;
+    }
     backlog_.push_front(*op);
     return;
   }
@@ -261,10 +272,24 @@ void loop::cancel(detail::pending& op) noexcept {
       return end(op, -ECANCELED);
     case detail::pending::state::in_timer: remove_timer(op.timer_index_); return end(op, -ECANCELED);
     case detail::pending::state::in_flight: return engine_->cancel(request::pointer(&op));
+    case detail::pending::state::parked:
+      if (op.withdraw()) complete(op, -ECANCELED);
+      return;
     case detail::pending::state::idle:
     case detail::pending::state::ready:
     case detail::pending::state::ended: return;  // its outcome stands
   }
+}
+
+void loop::park(detail::pending& op, cancel_scope& scope) noexcept {
+  enlist(op, scope);
+  op.state_ = detail::pending::state::parked;
+  ++parked_;
+}
+
+void loop::complete(detail::pending& op, std::int32_t value) noexcept {
+  --parked_;
+  end(op, value);
 }
 
 // ---- timers: a 4-ary heap whose entries know their place, so that cancelling finds them ----------------------------
@@ -274,7 +299,24 @@ void loop::start_timer(detail::pending& op, cancel_scope& scope, steady_time whe
   enlist(op, scope);
   if (scope.requested_) return end(op, -ECANCELED);
   op.state_ = detail::pending::state::in_timer;
+  op.value_ = static_cast<std::int32_t>(timers_started_++);
   sift(static_cast<std::uint32_t>(timers_.size() - 1), {when, &op});
+}
+
+bool loop::stop_timer(detail::pending& op) noexcept {
+  if (op.state_ != detail::pending::state::in_timer) return false;
+  remove_timer(op.timer_index_);
+  static_cast<detail::scope_hook&>(op).unlink();
+  op.state_ = detail::pending::state::idle;
+  return true;
+}
+
+// Until it ends, a timer's value is its number; numbers wrap, so their difference counts.
+bool loop::earlier(const timer_entry& a, const timer_entry& b) noexcept {
+  if (a.when != b.when) [[likely]]
+    return a.when < b.when;
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.op->value_) -
+                                   static_cast<std::uint32_t>(b.op->value_)) < 0;
 }
 
 void loop::place_timer(std::uint32_t index, const timer_entry& entry) noexcept {
@@ -286,21 +328,21 @@ void loop::place_timer(std::uint32_t index, const timer_entry& entry) noexcept {
 void loop::sift(std::uint32_t index, const timer_entry& entry) noexcept {
   while (index > 0) {
     const std::uint32_t parent = (index - 1) / heap_arity;
-    if (timers_[parent].when <= entry.when) break;
+    if (!earlier(entry, timers_[parent])) break;
     place_timer(index, timers_[parent]);
     index = parent;
   }
   for (;;) {
     const auto size = static_cast<std::uint32_t>(timers_.size());
     std::uint32_t earliest = index;
-    steady_time when = entry.when;
+    const timer_entry* first = &entry;
     for (std::uint32_t child = index * heap_arity + 1; child < size && child <= (index + 1) * heap_arity; ++child) {
-      if (timers_[child].when >= when) continue;
+      if (!earlier(timers_[child], *first)) continue;
       earliest = child;
-      when = timers_[child].when;
+      first = &timers_[child];
     }
     if (earliest == index) break;
-    place_timer(index, timers_[earliest]);
+    place_timer(index, *first);
     index = earliest;
   }
   place_timer(index, entry);

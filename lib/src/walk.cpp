@@ -116,16 +116,9 @@ void walk::stop() noexcept {
   for (waiting* one : woken) one->wake();
 }
 
-void walk::waiting::wake() {
-  if (loop::current() == home_)
-    home_->make_ready(*this);
-  else
-    home_->post([this] { home_->make_ready(*this); });
-}
-
 bool walk::next_awaiter::wait() {
   std::unique_lock lock(from_.mutex_);
-  entry_ = from_.take(home_);
+  entry_ = from_.take(home());
   const bool waits = !entry_ && !from_.finished();
   if (waits) from_.takers_.push_back(this);
   // This may serve the very task that was queued above: it then wakes by way of the ready queue like any other.
@@ -140,9 +133,8 @@ class walk::claim_awaiter final : public waiting {
   explicit claim_awaiter(walk& from) noexcept : from_(from) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <detail::awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter) {
-    home_ = &waiter.promise().home();
-    waiter_ = waiter;
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
+    suspend(waiter, site);
     const std::lock_guard lock(from_.mutex_);
     claimed_ = from_.claim();
     if (claimed_ || from_.finished()) return false;
@@ -414,14 +406,14 @@ std::vector<walk::waiting*> walk::settle() {
   // Those on this loop first: waking them is cheap, and what was just listed is in this CPU's cache.
   const loop* const here = loop::current();
   const auto serve = [&](std::vector<waiting*>& queue, auto&& give) {
-    std::ranges::stable_partition(queue, [here](const waiting* one) { return one->home_ != here; });
+    std::ranges::stable_partition(queue, [here](const waiting* one) { return one->home() != here; });
     while (!queue.empty()) {
       if (!give(*queue.back()) && !finished()) return;
       woken.push_back(queue.back());
       queue.pop_back();
     }
   };
-  serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home_)).has_value(); });
+  serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home())).has_value(); });
   serve(listers_, [this](waiting& one) { return (one.claimed_ = claim()) != nullptr; });
   return woken;
 }

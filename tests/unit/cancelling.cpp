@@ -33,7 +33,7 @@ struct started {
       s.ended = true;
       s.cancelled = !r && asyncfs::is_cancelled(r.error());
     }(*this);
-    work.begin(home, scope, std::noop_coroutine());
+    work.begin(home, scope, tests::unheard);
   }
 };
 

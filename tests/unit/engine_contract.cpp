@@ -325,7 +325,7 @@ TEST_CASE("destroying a frame while its operation is in flight ends the program,
   const tests::last_words words = tests::in_a_child([] {
     auto* f = new fixture;
     auto work = std::make_unique<task<void>>([]() -> task<void> { co_await receive_some(); }());
-    work->begin(f->home, f->home.root(), std::noop_coroutine());
+    work->begin(f->home, f->home.root(), tests::unheard);
     work.reset();
   });
   CHECK(words.signal == SIGABRT);
@@ -345,7 +345,7 @@ TEST_CASE("destroying a loop with a timer pending ends the program, loudly") {
   const tests::last_words words = tests::in_a_child([] {
     auto* never = new task<void>([]() -> task<void> { co_await asyncfs::sleep_for(std::chrono::hours(1)); }());
     fixture f;
-    never->begin(f.home, f.home.root(), std::noop_coroutine());
+    never->begin(f.home, f.home.root(), tests::unheard);
   });
   CHECK(words.signal == SIGABRT);
   CHECK_THAT(words.message, Catch::Contains("drain"));

@@ -1,12 +1,16 @@
 // Everything in the library.
 #pragma once
 
+#include <asyncfs/awaitable.hpp>
 #include <asyncfs/buffer.hpp>
+#include <asyncfs/channel.hpp>
 #include <asyncfs/directory.hpp>
 #include <asyncfs/engine.hpp>
+#include <asyncfs/event.hpp>
 #include <asyncfs/event_count.hpp>
 #include <asyncfs/file.hpp>
 #include <asyncfs/files.hpp>
+#include <asyncfs/for_each.hpp>
 #include <asyncfs/future.hpp>
 #include <asyncfs/loop.hpp>
 #include <asyncfs/nop.hpp>
@@ -16,8 +20,13 @@
 #include <asyncfs/result.hpp>
 #include <asyncfs/run.hpp>
 #include <asyncfs/scope.hpp>
+#include <asyncfs/semaphore.hpp>
+#include <asyncfs/sequence.hpp>
 #include <asyncfs/socket.hpp>
+#include <asyncfs/stop.hpp>
 #include <asyncfs/task.hpp>
 #include <asyncfs/timer.hpp>
+#include <asyncfs/unhandled.hpp>
 #include <asyncfs/walk.hpp>
 #include <asyncfs/when.hpp>
+#include <asyncfs/yield.hpp>

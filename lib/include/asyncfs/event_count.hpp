@@ -12,62 +12,61 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <vector>
+#include <utility>
 
-#include <asyncfs/task.hpp>
+#include <asyncfs/detail/wakeable.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
 
 class event_count {
  public:
-  class waiter final : public detail::ready_node {
+  class waiter final : public detail::wakeable {
    public:
     waiter(event_count& on, std::uint64_t seen) noexcept : on_(on), seen_(seen) {}
     [[nodiscard]] bool await_ready() const noexcept { return on_.now() != seen_; }
     template <detail::awaiting_promise P>
-    bool await_suspend(std::coroutine_handle<P> task) {
-      home_ = &task.promise().home();
-      task_ = task;
+    bool await_suspend(std::coroutine_handle<P> task, std::source_location site = std::source_location::current()) {
+      suspend(task, site);
       const std::lock_guard lock(on_.mutex_);
       if (on_.now() != seen_) return false;
-      on_.waiting_.push_back(this);
+      next_ = std::exchange(on_.newest_, this);
       return true;
     }
     void await_resume() const noexcept {}
 
    private:
     friend class event_count;
-    void run() override { task_.resume(); }
     event_count& on_;
+    waiter* next_ = nullptr;
     std::uint64_t seen_;
-    loop* home_ = nullptr;
-    std::coroutine_handle<> task_;
   };
 
   [[nodiscard]] std::uint64_t now() const noexcept { return count_.load(std::memory_order_acquire); }
   [[nodiscard]] waiter after(std::uint64_t seen) noexcept { return {*this, seen}; }
 
-  // Any thread: wakes all that wait.
+  // Any thread: wakes all that wait. Allocates nothing.
   void notify() {
-    std::vector<waiter*> woken;
+    waiter *woken = nullptr, *newest = nullptr;
     {
       const std::lock_guard lock(mutex_);
       count_.fetch_add(1, std::memory_order_release);
-      woken.swap(waiting_);
+      newest = std::exchange(newest_, nullptr);
     }
-    for (waiter* one : woken) {
-      loop* home = one->home_;
-      if (loop::current() == home)
-        home->make_ready(*one);
-      else
-        home->post([home, one] { home->make_ready(*one); });
+    while (newest != nullptr) {  // those that have waited longest go first
+      waiter& one = *std::exchange(newest, newest->next_);
+      one.next_ = std::exchange(woken, &one);
+    }
+    while (woken != nullptr) {
+      waiter& one = *woken;
+      woken = one.next_;  // before it may run, and be gone
+      one.wake();
     }
   }
 
  private:
   std::mutex mutex_;
   std::atomic<std::uint64_t> count_{0};
-  std::vector<waiter*> waiting_;
+  waiter* newest_ = nullptr;
 };
 
 }  // namespace asyncfs

@@ -151,7 +151,7 @@ class file {
   auto sync() const noexcept { return detail::plain<opcode::fsync, void>({.fd = fd()}); }  // fsync(2)
   auto sync_data() const noexcept {
     return detail::plain<opcode::fsync, void>({.fd = fd(), .options = 1});
-  }                                                                                    // fdatasync(2)
+  }  // fdatasync(2)
   auto allocate(int mode, std::uint64_t offset, std::uint64_t bytes) const noexcept {  // fallocate(2)
     return detail::plain<opcode::fallocate, void>(
         {.fd = fd(), .offset = offset, .address = bytes, .length = static_cast<std::uint32_t>(mode)});

@@ -8,7 +8,10 @@
 // What is spawned begins from the loop's ready queue, never inside `spawn`. `.then`, `.on_error` and `.finally` run
 // on the loop that made the future, and take the future with them. `.get` waits and is for other threads: on the
 // loop's own thread it throws std::logic_error. Dropping a future that has not ended asks its work to cancel; the loop
-// still waits for it. `spawn` may be called from any thread while the loop lives.
+// still waits for it. `spawn` may be called from any thread while the loop lives; what a loop did not come to begin
+// before it was destroyed ends with std::errc::operation_canceled.
+//
+// An error that nobody took, because the last handle was dropped, goes to the handler of unhandled.hpp.
 #pragma once
 
 #include <condition_variable>
@@ -17,8 +20,11 @@
 #include <optional>
 #include <stdexcept>
 #include <variant>
+#include <vector>
 
-#include <asyncfs/task.hpp>
+#include <asyncfs/detail/wakeable.hpp>
+#include <asyncfs/unhandled.hpp>
+#include <asyncfs/when.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
 
@@ -29,17 +35,27 @@ namespace detail {
 
 // Shared by the running work, the future, and whoever waits.
 template <class T>
-class future_state final : public ready_node, public std::enable_shared_from_this<future_state<T>> {
+class future_state final : public ready_node, private task_end, public std::enable_shared_from_this<future_state<T>> {
  public:
-  future_state(loop& home, task<T> work) : home_(home), scope_(nullptr), work_(std::move(work)) {}
+  future_state(loop& home, task<T> work, const std::source_location& from)
+      : home_(home), scope_(nullptr), work_(std::move(work)) {
+    site = from;
+  }
+  ~future_state() {
+    if (ended_ && !abandoned_ && work_.promise().failed()) unhandled(work_.promise().error(), site);
+  }
 
-  // Loop thread: puts the work into the ready queue.
-  void start() {
-    enter_loop();
-    home_.make_ready(*this);
+  // Any thread: the work begins from the loop's ready queue.
+  void spawn() {
+    self_ = this->shared_from_this();
+    if (loop::current() == &home_)
+      start();
+    else
+      home_.send(starting_);
   }
   // Loop thread: for work that begins with waiting for another future, and so runs no user code yet.
   void start_waiting() {
+    self_ = this->shared_from_this();
     enter_loop();
     run();
   }
@@ -48,85 +64,117 @@ class future_state final : public ready_node, public std::enable_shared_from_thi
       throw std::logic_error(
           "asyncfs::future::get on the loop's own thread would wait for itself; co_await it, or use then()");
     std::unique_lock lock(mutex_);
-    ended_.wait(lock, [this] { return done_; });
+    end_.wait(lock, [this] { return ended_; });
   }
-  // Loop thread: false when it has ended already, else `waiter` becomes ready at the end, and cancelling its scope
-  // cancels this work.
-  bool notify(ready_node& waiter, cancel_scope& scope) noexcept {
-    if (done_) return false;
+  // Any loop's thread: false when it has ended already, else wakes `waiter` at the end. On its own loop, cancelling
+  // `scope` then cancels this work.
+  bool notify(wakeable& waiter, cancel_scope& scope) {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return false;
     waiter_ = &waiter;
-    scope.adopt(scope_);
+    if (loop::current() == &home_) scope.adopt(scope_);
     return true;
   }
-  // Any thread.
-  void cancel() {
+  // Any thread. Allocates nothing.
+  void cancel() noexcept {
     if (loop::current() == &home_) return scope_.cancel();
     const std::lock_guard lock(mutex_);
-    if (!done_) home_.post([state = this->shared_from_this()] { state->scope_.cancel(); });
+    if (ended_ || cancelling_.of) return;
+    cancelling_.of = this->shared_from_this();
+    home_.send(cancelling_);
   }
   [[nodiscard]] bool done() {
     const std::lock_guard lock(mutex_);
-    return done_;
+    return ended_;
   }
   [[nodiscard]] loop& home() const noexcept { return home_; }
-  T take() { return work_.take(); }
+  T take() {
+    if (abandoned_) throw std::system_error(ECANCELED, std::system_category(), "the loop was destroyed");
+    return work_.take();
+  }
 
  private:
+  struct start_message final : message {
+    explicit start_message(future_state& state) noexcept : of(state) {}
+    void deliver() override { of.start(); }
+    void discard() noexcept override { of.abandon(); }
+    future_state& of;
+  };
+  struct cancel_message final : message {
+    void deliver() override {
+      std::shared_ptr<future_state> alive;
+      {
+        const std::lock_guard lock(of->mutex_);
+        alive = std::move(of);
+      }
+      alive->scope_.cancel();
+    }
+    void discard() noexcept override { of.reset(); }
+    std::shared_ptr<future_state> of;
+  };
+
+  void start() {
+    enter_loop();
+    home_.make_ready(*this);
+  }
   void enter_loop() {
-    self_ = this->shared_from_this();
     home_.task_started();
     if (!scope_.linked()) home_.root().adopt(scope_);
   }
-  void run() override {
-    work_.begin(home_, scope_, epilogue::calling([this] { end(); }).frame);
-  }
-  void end() {
-    const auto alive = std::move(self_);
+  void run() override { work_.begin(home_, scope_, *this); }
+  void ended() noexcept override {
     scope_.leave();
     home_.task_ended();
-    if (waiter_ != nullptr) home_.make_ready(*waiter_);
-    const std::lock_guard lock(mutex_);
-    done_ = true;
-    ended_.notify_all();
+    finish();
+  }
+  void abandon() noexcept {
+    abandoned_ = true;
+    finish();
+  }
+  void finish() noexcept {
+    const auto alive = std::move(self_);
+    wakeable* waiter = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+      waiter = waiter_;
+      end_.notify_all();
+    }
+    if (waiter != nullptr) waiter->wake();
   }
 
   loop& home_;
   cancel_scope scope_;
   task<T> work_;
-  ready_node* waiter_ = nullptr;
-  std::shared_ptr<future_state> self_;
+  wakeable* waiter_ = nullptr;
+  std::shared_ptr<future_state> self_;  // while the loop has it
+  start_message starting_{*this};
+  cancel_message cancelling_;
   std::mutex mutex_;
-  std::condition_variable ended_;
-  bool done_ = false;
+  std::condition_variable end_;
+  bool ended_ = false, abandoned_ = false;
 };
 
 template <class T>
-class future_awaiter final : public ready_node {
+class future_awaiter final : public wakeable {
  public:
   explicit future_awaiter(std::shared_ptr<future_state<T>> state) noexcept : state_(std::move(state)) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter) noexcept {
-    waiter_ = waiter;
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
+    this->suspend(waiter, site);
     return state_->notify(*this, waiter.promise().scope());
   }
   T await_resume() { return state_->take(); }
 
  private:
-  void run() override { waiter_.resume(); }
   std::shared_ptr<future_state<T>> state_;
-  std::coroutine_handle<> waiter_;
 };
 
 template <class T>
 struct is_task : std::false_type {};
 template <class T>
 struct is_task<task<T>> : std::true_type {};
-
-template <class Kind>
-task<typename Kind::value_type> as_task(operation<Kind> op) {
-  co_return co_await std::move(op);
-}
 
 }  // namespace detail
 
@@ -145,25 +193,27 @@ class [[nodiscard("dropping a future cancels its work")]] future {
   }
   ~future() { drop(); }
 
-  // Waits for the end; the value, or what the work threw. Once. Not on the loop's own thread.
+  // Waits for the end; the value, or what the work threw. Once. Not on the loop's own thread: std::logic_error.
   T get() {
     state_->wait();
     return std::exchange(state_, nullptr)->take();
   }
   [[nodiscard]] bool ready() const { return state_->done(); }
 
-  // On the loop that made the future.
+  // On any loop. On the one that made the future, cancelling the awaiting task cancels the work.
   auto operator co_await() && noexcept { return detail::future_awaiter<T>(std::move(state_)); }
 
   // fn(value), or fn() for void; when it returns a task, that is awaited. Errors skip it.
   template <class F>
-  auto then(F fn) &&;
+  auto then(F fn, std::source_location site = std::source_location::current()) &&;
   // fn(std::exception_ptr) gives the value instead; values skip it.
   template <class F>
-  future<T> on_error(F fn) &&;
+  future<T> on_error(F fn, std::source_location site = std::source_location::current()) &&;
   // fn() in either case; the outcome stays.
   template <class F>
-  future<T> finally(F fn) &&;
+  future<T> finally(F fn, std::source_location site = std::source_location::current()) &&;
+  // The loop that made it.
+  [[nodiscard]] loop& home() const noexcept { return state_->home(); }
 
  private:
   void drop() noexcept {
@@ -175,23 +225,17 @@ class [[nodiscard("dropping a future cancels its work")]] future {
 
 namespace detail {
 template <class T>
-std::shared_ptr<future_state<T>> make_state(loop& home, task<T> work) {
-  return std::allocate_shared<future_state<T>>(pool_allocator<future_state<T>>(), home, std::move(work));
+std::shared_ptr<future_state<T>> make_state(loop& home, task<T> work, const std::source_location& site) {
+  return std::allocate_shared<future_state<T>>(pool_allocator<future_state<T>>(), home, std::move(work), site);
 }
 }  // namespace detail
 
-template <class T>
-future<T> spawn(loop& home, task<T> work) {
-  auto state = detail::make_state(home, std::move(work));
-  if (loop::current() == &home)
-    state->start();
-  else
-    home.post([state] { state->start(); });
-  return future<T>(std::move(state));
-}
-template <class Kind>
-future<typename Kind::value_type> spawn(loop& home, operation<Kind> op) {
-  return spawn(home, detail::as_task(std::move(op)));
+// Any thread. Throws std::bad_alloc, and then nothing was begun.
+template <awaitable A>
+future<awaited_t<A>> spawn(loop& home, A what, std::source_location site = std::source_location::current()) {
+  auto state = detail::make_state(home, as_task(std::move(what)), site);
+  state->spawn();
+  return future<awaited_t<A>>(std::move(state));
 }
 
 namespace detail {
@@ -199,9 +243,9 @@ namespace detail {
 // For work that awaits another future first. When that one `runs` still, the work joins it at once: no user code runs
 // yet, and every link of a chain saves a turn through the ready queue.
 template <class T>
-future<T> spawn_after(bool runs, loop& home, task<T> work) {
-  if (!runs || loop::current() != &home) return spawn(home, std::move(work));
-  auto state = make_state(home, std::move(work));
+future<T> spawn_after(bool runs, loop& home, task<T> work, const std::source_location& site) {
+  if (!runs || loop::current() != &home) return spawn(home, std::move(work), site);
+  auto state = make_state(home, std::move(work), site);
   state->start_waiting();
   return future<T>(std::move(state));
 }
@@ -265,24 +309,75 @@ task<T> finally_task(future<T> before, F fn) {
 
 template <class T>
 template <class F>
-auto future<T>::then(F fn) && {
+auto future<T>::then(F fn, std::source_location site) && {
   loop& home = state_->home();
   const bool runs = !state_->done();
-  return detail::spawn_after(runs, home, detail::then_task(std::move(*this), std::move(fn)));
+  return detail::spawn_after(runs, home, detail::then_task(std::move(*this), std::move(fn)), site);
 }
 template <class T>
 template <class F>
-future<T> future<T>::on_error(F fn) && {
+future<T> future<T>::on_error(F fn, std::source_location site) && {
   loop& home = state_->home();
   const bool runs = !state_->done();
-  return detail::spawn_after(runs, home, detail::on_error_task(std::move(*this), std::move(fn)));
+  return detail::spawn_after(runs, home, detail::on_error_task(std::move(*this), std::move(fn)), site);
 }
 template <class T>
 template <class F>
-future<T> future<T>::finally(F fn) && {
+future<T> future<T>::finally(F fn, std::source_location site) && {
   loop& home = state_->home();
   const bool runs = !state_->done();
-  return detail::spawn_after(runs, home, detail::finally_task(std::move(*this), std::move(fn)));
+  return detail::spawn_after(runs, home, detail::finally_task(std::move(*this), std::move(fn)), site);
+}
+
+// Promise.all, allSettled, any and race: when_all and its kin (when.hpp), as a future on the loop of the first. All
+// futures must be of that loop. At least one.
+template <class First, class... T>
+auto all(future<First> first, future<T>... others) {
+  loop& home = first.home();
+  return spawn(home, when_all(std::move(first), std::move(others)...));
+}
+template <class First, class... T>
+auto all_settled(future<First> first, future<T>... others) {
+  loop& home = first.home();
+  return spawn(home, when_all_settled(std::move(first), std::move(others)...));
+}
+template <class First, class... T>
+auto any(future<First> first, future<T>... others) {
+  loop& home = first.home();
+  return spawn(home, when_any(std::move(first), std::move(others)...));
+}
+template <class First, class... T>
+auto race(future<First> first, future<T>... others) {
+  loop& home = first.home();
+  return spawn(home, race(as_task(std::move(first)), as_task(std::move(others))...));
+}
+
+namespace detail {
+template <class T>
+std::vector<task<T>> as_tasks(std::vector<future<T>> futures) {
+  std::vector<task<T>> tasks;
+  tasks.reserve(futures.size());
+  for (future<T>& one : futures) tasks.push_back(as_task(std::move(one)));
+  return tasks;
+}
+}  // namespace detail
+
+// The same for any number of one type, on the loop given.
+template <class T>
+auto all(loop& home, std::vector<future<T>> futures) {
+  return spawn(home, when_all(detail::as_tasks(std::move(futures))));
+}
+template <class T>
+auto all_settled(loop& home, std::vector<future<T>> futures) {
+  return spawn(home, when_all_settled(detail::as_tasks(std::move(futures))));
+}
+template <class T>
+auto any(loop& home, std::vector<future<T>> futures) {
+  return spawn(home, when_any(detail::as_tasks(std::move(futures))));
+}
+template <class T>
+auto race(loop& home, std::vector<future<T>> futures) {
+  return spawn(home, race(detail::as_tasks(std::move(futures))));
 }
 
 }  // namespace asyncfs

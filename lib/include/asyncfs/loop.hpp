@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <vector>
 
 #include <asyncfs/detail/list.hpp>
@@ -31,9 +32,21 @@ class ready_node {
  public:
   virtual void run() = 0;
   ready_node* next_in_queue;  // the queue's
+  std::source_location site;  // the user's line that goes on when it runs
 
  protected:
   ~ready_node() = default;
+};
+
+// Something that another thread sends to a loop, without allocating: it belongs to the sender until `deliver` has run on
+// the loop's thread, or `discard` because the loop was destroyed first. No user code runs in either, except for posts.
+class message : public letter {
+ public:
+  virtual void deliver() = 0;
+  virtual void discard() noexcept = 0;
+
+ protected:
+  ~message() = default;
 };
 
 struct scope_hook : list_hook {};
@@ -44,7 +57,7 @@ struct backlog_hook : list_hook {};
 // kernel may still write to memory the operation points to.
 class pending : public ready_node, public scope_hook, public backlog_hook {
  public:
-  enum class state : std::uint8_t { idle, waiting_for_room, in_flight, in_timer, ready, ended };
+  enum class state : std::uint8_t { idle, waiting_for_room, in_flight, in_timer, parked, ready, ended };
 
   pending(const pending&) = delete;
   pending& operator=(const pending&) = delete;
@@ -53,6 +66,9 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   virtual void prepare(request& slot) = 0;
   // Phase 1, no user code: a completion came. The default keeps the value and becomes ready at the last one.
   virtual void arrive(const completion& event);
+  // Of one that is parked: takes it out of where it waits. False: too late, what it waits for is on its way to it.
+  [[nodiscard]] virtual bool withdraw() noexcept { return true; }
+  [[nodiscard]] virtual std::string_view name() const noexcept { return describe(code_).name; }
 
   [[nodiscard]] opcode code() const noexcept { return code_; }
   [[nodiscard]] state now() const noexcept { return state_; }
@@ -70,6 +86,7 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   [[nodiscard]] completion outcome() const noexcept { return {request::pointer(this), value_, completion_flags_}; }
   [[nodiscard]] loop& home() const noexcept { return *loop_; }
   [[nodiscard]] cancel_scope& origin() const noexcept { return *scope_; }
+  [[nodiscard]] bool has_begun() const noexcept { return state_ != state::idle; }
   // To be called first in `run`: from here on the operation may be destroyed, or started again.
   void finish() noexcept { state_ = state::ended; }
 
@@ -148,7 +165,8 @@ class loop {
   [[nodiscard]] cancel_scope& root() noexcept { return root_; }
   [[nodiscard]] steady_time now() noexcept { return engine_->now(); }
 
-  // Any thread: runs fn on the loop's thread, in posting order. `fn` is moved into one allocation.
+  // Any thread: runs fn on the loop's thread, in posting order. `fn` is moved into one allocation. A loop that is
+  // destroyed first destroys fn without calling it.
   void post(std::move_only_function<void()> fn);
 
   // ---- for operations ---------------------------------------------------------------------------------------------
@@ -176,6 +194,11 @@ class loop {
   void move_to(cancel_scope& scope, detail::pending& op) noexcept;
   // Makes `op` ready at `when`; cancelling takes it out early. Its outcome is 0, or -ECANCELED.
   void start_timer(detail::pending& op, cancel_scope& scope, steady_time when);
+  // Takes a timer out as if it had never been started. False: it has fired.
+  bool stop_timer(detail::pending& op) noexcept;
+  // The operation waits for something in this process, until `complete`; cancelling asks it to withdraw.
+  void park(detail::pending& op, cancel_scope& scope) noexcept;
+  void complete(detail::pending& op, std::int32_t value) noexcept;
   // Asks for an early end. The operation still completes, once.
   void cancel(detail::pending& op) noexcept;
 
@@ -183,6 +206,9 @@ class loop {
   // After this many inline steps a chain of finished tasks goes through the ready queue, so that builds without
   // tail calls do not grow the stack.
   [[nodiscard]] bool may_resume_inline() noexcept { return --inline_budget_ > 0; }
+
+  // Any thread; allocates nothing.
+  void send(detail::message& mail) noexcept { engine_->post(mail); }
 
   void task_started() noexcept { ++tasks_; }
   void task_ended() noexcept { --tasks_; }
@@ -222,6 +248,7 @@ class loop {
   }
   void end(detail::pending& op, std::int32_t value) noexcept;
   void remove_timer(std::uint32_t index) noexcept;
+  [[nodiscard]] static bool earlier(const timer_entry& a, const timer_entry& b) noexcept;
   void place_timer(std::uint32_t index, const timer_entry& entry) noexcept;
   void sift(std::uint32_t index, const timer_entry& entry) noexcept;
 
@@ -235,8 +262,9 @@ class loop {
   int inline_budget_ = 0;
   detail::list<detail::pending, detail::backlog_hook> backlog_;
   cancel_scope root_;
-  std::size_t tasks_ = 0;
-  std::vector<timer_entry> timers_;  // 4-ary heap, earliest first
+  std::size_t tasks_ = 0, parked_ = 0;
+  std::vector<timer_entry> timers_;  // 4-ary heap, earliest first; of equals the one that was started first
+  std::uint32_t timers_started_ = 0;
   std::vector<completion> batch_;
   unsigned posts_a_turn_;
   bool adopted_ = false;

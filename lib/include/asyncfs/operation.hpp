@@ -55,8 +55,9 @@ class operation_awaiter_base : public pending {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
-  void await_suspend(std::coroutine_handle<P> waiter) {
+  void await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
     static_assert(awaiting_promise<P>, "operations are awaited in a coroutine that returns asyncfs::task");
+    this->site = site;
     waiter_ = waiter;
     waiter.promise().home().start(*this, waiter.promise().scope(), kind_);
   }
@@ -100,9 +101,15 @@ class callback_slot final : public pending, public pooled {
   callback_slot(const Kind& kind, F&& done)
       : pending(Kind::code, ends_by_itself<Kind>, true), kind_(kind), done_(std::move(done)) {}
 
-  static void start(loop& home, cancel_scope& scope, const Kind& kind, F done) {
+  static void start(loop& home, cancel_scope& scope, const Kind& kind, F done, std::source_location site) {
     auto* slot = new callback_slot(kind, std::move(done));
-    home.start(*slot, scope, slot->kind_);
+    slot->site = site;
+    try {
+      home.start(*slot, scope, slot->kind_);
+    } catch (...) {
+      delete slot;
+      throw;
+    }
   }
   void prepare(request& slot) override { kind_.prepare(slot); }
   void run() override {
@@ -160,13 +167,14 @@ detail::quiet_operation<Kind>&& as_result(operation<Kind>&& op) noexcept {
 
 // Begins the operation; `done(result<T>)` runs on the loop's thread, once, from the ready queue. An exception that
 // `done` lets out leaves run() of the loop. The slot comes from a pool: the steady state allocates nothing.
+// Throws std::bad_alloc, and then nothing was started.
 template <class Kind, std::invocable<result<typename Kind::value_type>> F>
-void start(loop& home, operation<Kind>&& op, F done) {
-  detail::callback_slot<Kind, F>::start(home, home.root(), op.kind(), std::move(done));
+void start(loop& home, operation<Kind>&& op, F done, std::source_location site = std::source_location::current()) {
+  detail::callback_slot<Kind, F>::start(home, home.root(), op.kind(), std::move(done), site);
 }
 template <class Kind, std::invocable<result<typename Kind::value_type>> F>
-void start(operation<Kind>&& op, F done) {
-  start(*loop::current(), std::move(op), std::move(done));
+void start(operation<Kind>&& op, F done, std::source_location site = std::source_location::current()) {
+  start(*loop::current(), std::move(op), std::move(done), site);
 }
 
 }  // namespace asyncfs

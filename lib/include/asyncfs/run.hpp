@@ -17,13 +17,15 @@ namespace [[gnu::visibility("default")]] asyncfs {
 // else, and is thrown once everything has ended. Must not be called from a task.
 template <class T>
 T run(loop& home, task<T> work) {
-  bool done = false;
-  const auto begin = [&] { work.begin(home, home.root(), detail::epilogue::calling([&done] { done = true; }).frame); };
+  struct finish final : detail::task_end {
+    bool reached = false;
+    void ended() noexcept override { reached = true; }
+  } end;
   bool begun = false;
   // Begun from inside the loop, so that the engine is bound to this thread before the first operation.
   const auto ended = [&] {
-    if (!std::exchange(begun, true)) begin();
-    return done;
+    if (!std::exchange(begun, true)) work.begin(home, home.root(), end);
+    return end.reached;
   };
   std::exception_ptr escaped;
   for (bool drained = false; !drained;) {

@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <utility>
 
 #include <asyncfs/operation.hpp>
@@ -18,6 +19,15 @@ class task;
 
 namespace detail {
 
+// What runs when a task has ended that no coroutine awaits. It may destroy the task.
+class task_end {
+ public:
+  virtual void ended() noexcept = 0;
+
+ protected:
+  ~task_end() = default;
+};
+
 class promise_base : public ready_node, public pooled {
  public:
   [[nodiscard]] loop& home() const noexcept { return *home_; }
@@ -27,7 +37,9 @@ class promise_base : public ready_node, public pooled {
     scope_ = &scope;
   }
   void continue_with(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
+  void continue_with(task_end& end) noexcept { end_ = &end; }
   [[nodiscard]] bool failed() const noexcept { return error_ != nullptr; }
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
   void unhandled_exception() noexcept { error_ = std::current_exception(); }
 
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -37,16 +49,23 @@ class promise_base : public ready_node, public pooled {
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> done) const noexcept {
       promise_base& promise = done.promise();
-      if (promise.home_->may_resume_inline()) [[likely]]
-        return promise.waiter_;
-      promise.home_->make_ready(promise);
+      if (promise.home_->may_resume_inline()) [[likely]] {
+        if (promise.end_ == nullptr) [[likely]]
+          return promise.waiter_;
+        promise.end_->ended();
+      } else {
+        promise.home_->make_ready(promise);
+      }
       return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };
   [[nodiscard]] hand_over final_suspend() const noexcept { return {}; }
 
-  void run() override { waiter_.resume(); }
+  void run() override {
+    if (end_ == nullptr) return waiter_.resume();
+    end_->ended();
+  }
 
  protected:
   ~promise_base() = default;
@@ -61,6 +80,7 @@ class promise_base : public ready_node, public pooled {
   std::coroutine_handle<> waiter_ = std::noop_coroutine();
   cancel_scope* scope_ = nullptr;
   std::exception_ptr error_;
+  task_end* end_ = nullptr;
 };
 
 template <class T>
@@ -112,12 +132,15 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
 
   class awaiter {
    public:
-    explicit awaiter(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
+    explicit awaiter(std::coroutine_handle<promise_type> frame, cancel_scope* scope = nullptr) noexcept
+        : frame_(frame), scope_(scope) {}
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class P>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter) noexcept {
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter,
+                                          std::source_location site = std::source_location::current()) noexcept {
       static_assert(detail::awaiting_promise<P>, "tasks are awaited in a coroutine that returns asyncfs::task");
-      frame_.promise().run_in(waiter.promise().home(), waiter.promise().scope());
+      frame_.promise().site = site;
+      frame_.promise().run_in(waiter.promise().home(), scope_ != nullptr ? *scope_ : waiter.promise().scope());
       frame_.promise().continue_with(waiter);
       return frame_;
     }
@@ -125,43 +148,28 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
 
    private:
     std::coroutine_handle<promise_type> frame_;
+    cancel_scope* scope_;
   };
   auto operator co_await() && noexcept { return awaiter(frame_); }
 
   // ---- for what runs tasks without awaiting them (run, spawn, when_all)
 
-  // Begins the task; `done` resumes when it has ended, after which `take` gives the outcome.
-  void begin(loop& home, cancel_scope& scope, std::coroutine_handle<> done) {
+  // Begins the task; `end` is told when it has ended, after which `take` gives the outcome. Allocates nothing.
+  void begin(loop& home, cancel_scope& scope, detail::task_end& end) {
     frame_.promise().run_in(home, scope);
-    frame_.promise().continue_with(done);
+    frame_.promise().continue_with(end);
     frame_.resume();
   }
+  // Awaits the task in a cancel scope other than the awaiting task's; it must outlive the await.
+  [[nodiscard]] auto in(cancel_scope& scope) && noexcept { return awaiter(frame_, &scope); }
   T take() { return frame_.promise().take(); }
-  [[nodiscard]] bool failed() const noexcept { return frame_.promise().failed(); }
+  [[nodiscard]] detail::promise_base& promise() const noexcept { return frame_.promise(); }
 
  private:
   std::coroutine_handle<promise_type> frame_;
 };
 
 namespace detail {
-
-// A coroutine that is nobody's task: what `task::begin` resumes at the end of one. It calls `fn` and frees itself.
-struct epilogue {
-  struct promise_type : pooled {
-    epilogue get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
-    std::suspend_always initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept { std::terminate(); }
-  };
-  std::coroutine_handle<promise_type> frame;
-
-  template <class F>
-  static epilogue calling(F fn) {
-    fn();
-    co_return;
-  }
-};
 
 template <class T>
 task<T> promise<T>::get_return_object() noexcept {

@@ -1,11 +1,20 @@
-// Waiting for time to pass. One timer in the loop's own queue; no system call of its own.
+// Waiting for time to pass, and not waiting longer than that. Timers are the loop's own: no system call for any.
 //
-// Loop thread only. Cancelling the scope ends the wait early with std::errc::operation_canceled.
+//   co_await asyncfs::sleep_for(10ms);
+//   co_await asyncfs::sleep_until(home.now() + 1s);
+//   auto n = co_await asyncfs::with_timeout(socket.receive(buffer), 2s);    // std::errc::timed_out after 2 s
+//   asyncfs::interval ticks(100ms);
+//   for (;;) { co_await ticks.next(); draw(); }
+//
+// Loop thread only, on the loop's clock (the simulator's stands still while code runs). Timers fire in the order of
+// their times, and of equal times in the order they were started; never early. Cancelling the scope ends a wait early
+// with std::errc::operation_canceled.
 #pragma once
 
 #include <cerrno>
+#include <optional>
 
-#include <asyncfs/task.hpp>
+#include <asyncfs/awaitable.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
 
@@ -13,16 +22,18 @@ namespace detail {
 
 class sleep_awaiter final : public pending {
  public:
-  explicit sleep_awaiter(steady_time::duration delay) noexcept : pending(opcode::timeout, false), delay_(delay) {}
+  explicit sleep_awaiter(steady_time until) noexcept : pending(opcode::timeout, false), until_(until) {}
+  explicit sleep_awaiter(steady_time::duration delay) noexcept
+      : pending(opcode::timeout, false), until_(delay), relative_(true) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
-  void await_suspend(std::coroutine_handle<P> waiter) {
-    static_assert(awaiting_promise<P>, "sleep_for is awaited in a coroutine that returns asyncfs::task");
+  void await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
+    static_assert(awaiting_promise<P>, "time is awaited in a coroutine that returns asyncfs::task");
+    this->site = site;
     waiter_ = waiter;
     loop& home = waiter.promise().home();
-    const steady_time now = home.now();
-    const bool for_ever = delay_ > steady_time::max() - now;
-    home.start_timer(*this, waiter.promise().scope(), for_ever ? steady_time::max() : now + delay_);
+    home.start_timer(*this, waiter.promise().scope(),
+                     relative_ ? after(home.now(), until_.time_since_epoch()) : until_);
   }
   void await_resume() const {
     if (outcome().value < 0) throw_failure(failure(-outcome().value).error(), "sleep");
@@ -33,16 +44,87 @@ class sleep_awaiter final : public pending {
     waiter_.resume();
   }
 
+  // As late as a clock can say, if it comes to that.
+  static steady_time after(steady_time now, steady_time::duration delay) noexcept {
+    return delay > steady_time::max() - now ? steady_time::max() : now + delay;
+  }
+
  private:
-  steady_time::duration delay_;
+  steady_time until_;
+  bool relative_ = false;
   std::coroutine_handle<> waiter_;
+};
+
+struct [[nodiscard("time passes when this is awaited")]] sleep_operation {
+  steady_time::duration delay;
+  sleep_awaiter operator co_await() const noexcept { return sleep_awaiter(delay); }
+};
+struct [[nodiscard("time passes when this is awaited")]] sleep_until_operation {
+  steady_time until;
+  sleep_awaiter operator co_await() const noexcept { return sleep_awaiter(until); }
+};
+
+// Cancels a scope when its time has come.
+class deadline final : public pending {
+ public:
+  deadline(const task_context& at, steady_time::duration delay)
+      : pending(opcode::timeout, false), home_(at.home), scope_(&at.scope) {
+    home_.start_timer(*this, at.scope, sleep_awaiter::after(home_.now(), delay));
+  }
+  ~deadline() { home_.stop_timer(*this); }
+  [[nodiscard]] cancel_scope& scope() noexcept { return scope_; }
+  [[nodiscard]] bool passed() const noexcept { return passed_; }
+
+ private:
+  void prepare(request&) override {}
+  void run() override {}
+  // Cancelled with the task's own scope, it has nothing left to do: so is what it guards.
+  void arrive(const completion& event) override {
+    finish();
+    if (event.value < 0) return;
+    passed_ = true;
+    scope_.cancel();
+  }
+  loop& home_;
+  cancel_scope scope_;
+  bool passed_ = false;
 };
 
 }  // namespace detail
 
-// `co_await sleep_for(10ms);`
-[[nodiscard]] inline detail::sleep_awaiter sleep_for(steady_time::duration delay) noexcept {
-  return detail::sleep_awaiter(delay);
+[[nodiscard]] inline detail::sleep_operation sleep_for(steady_time::duration delay) noexcept { return {delay}; }
+// A time that has passed lets other work of the loop go first, and no more.
+[[nodiscard]] inline detail::sleep_until_operation sleep_until(steady_time when) noexcept { return {when}; }
+
+// What `what` gives, or std::errc::timed_out when it had not ended after `delay`: it is then cancelled and awaited. A
+// result that comes all the same is delivered.
+template <awaitable A>
+task<awaited_t<A>> with_timeout(A what, steady_time::duration delay) {
+  const task_context at = co_await this_task;
+  task<awaited_t<A>> work = as_task(std::move(what));
+  detail::deadline limit(at, delay);
+  try {
+    co_return co_await std::move(work).in(limit.scope());
+  } catch (const std::system_error& error) {
+    if (!limit.passed() || error.code() != std::errc::operation_canceled) throw;
+  }
+  throw std::system_error(ETIMEDOUT, std::system_category(), "with_timeout");
 }
+
+// Ticks at a steady pace: each at a multiple of the period after the first call of `next`, however late the one before
+// was taken. Ticks that were missed are counted, not made up for.
+class interval {
+ public:
+  // Throws std::invalid_argument for a period that is not positive.
+  explicit interval(steady_time::duration period);
+
+  // Waits for the next tick; how many periods have passed since the last: 1 unless some were missed. The optional always
+  // has a value, so that an interval is an asynchronous sequence that never ends.
+  task<std::optional<std::uint64_t>> next();
+
+ private:
+  steady_time::duration period_;
+  std::optional<steady_time> last_{};
+};
 
 }  // namespace asyncfs

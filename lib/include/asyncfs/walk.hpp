@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include <asyncfs/detail/wakeable.hpp>
 #include <asyncfs/directory.hpp>
 #include <asyncfs/short_lock.hpp>
 #include <asyncfs/task.hpp>
@@ -121,15 +122,9 @@ class walk {
   using pending_ptr = std::shared_ptr<detail::walk_pending>;
   class claim_awaiter;
   // A task that waits for an entry or for a directory to list; what it waits for is put into it before it wakes.
-  class waiting : public detail::ready_node {
-   public:
-    void wake();
-
+  class waiting : public detail::wakeable {
    protected:
     friend class walk;
-    void run() override { waiter_.resume(); }
-    loop* home_ = nullptr;
-    std::coroutine_handle<> waiter_;
     std::optional<walk_entry> entry_;
     pending_ptr claimed_;
   };
@@ -185,9 +180,8 @@ class walk::next_awaiter final : public waiting {
   explicit next_awaiter(walk& from) noexcept : from_(from) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <detail::awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter) {
-    home_ = &waiter.promise().home();
-    waiter_ = waiter;
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
+    suspend(waiter, site);
     return wait();
   }
   std::optional<walk_entry> await_resume() noexcept { return std::move(entry_); }

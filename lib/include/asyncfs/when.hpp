@@ -1,149 +1,217 @@
-// Several tasks at once, on one loop: all of them, or a bounded number over a range.
+// Several at once, on one loop: all of them, each on its own, the first to succeed, the first to end.
 //
-// The error rule, everywhere here: the first exception asks the siblings to cancel; all are awaited to their end; then
-// the first exception is thrown. Loop thread only; cancelling the awaiting task cancels all of them.
+//   auto [head, tail] = co_await when_all(file.read_at(a, 0), file.read_at(b, 4096));
+//   auto each         = co_await when_all_settled(connect(one), connect(two));      // never throws what they throw
+//   auto answer       = co_await when_any(std::move(mirrors));                      // {index, value} of the first success
+//   auto first        = co_await race(ask(server), sleep_for(1s));                  // variant: whichever ended first
+//
+// They take anything that can be awaited, or a vector of tasks of one type. Whatever the outcome, they return when the
+// last has ended: those that are not needed any more are asked to cancel and then awaited, and values they give all the
+// same are destroyed (a descriptor is closed). Cancelling the awaiting task cancels all of them.
+// Loop thread only. Errors: the first exception for when_all; for when_any, when all failed, `all_failed`.
 #pragma once
 
-#include <algorithm>
-#include <concepts>
-#include <deque>
-#include <iterator>
-#include <ranges>
+#include <array>
+#include <exception>
+#include <expected>
+#include <stdexcept>
 #include <tuple>
 #include <variant>
 #include <vector>
 
-#include <asyncfs/task.hpp>
+#include <asyncfs/detail/joint.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
 
-namespace detail {
+// How one of several ended: its value, or what it threw.
+template <class T>
+using settled = std::expected<T, std::exception_ptr>;
 
-// Begins tasks in a cancel scope of their own, and wakes one waiter when the last has ended.
-class joined final : public ready_node {
- public:
-  explicit joined(const task_context& at) noexcept : home_(at.home), scope_(&at.scope) {}
-
-  template <class T>
-  void begin(task<T>& child) {
-    const std::size_t index = begun_++;
-    ++left_;
-    child.begin(home_, scope_, epilogue::calling([this, &child, index] { ended(child.failed(), index); }).frame);
-  }
-  [[nodiscard]] static constexpr std::size_t none() noexcept { return static_cast<std::size_t>(-1); }
-  // The task that failed first, by the order of beginning.
-  [[nodiscard]] std::size_t first_failure() const noexcept { return first_failure_; }
-  [[nodiscard]] bool stopping() const noexcept { return scope_.cancelled(); }
-
-  // Awaiting this waits for all that was begun.
-  [[nodiscard]] bool await_ready() const noexcept { return left_ == 0; }
-  void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
-  void await_resume() const noexcept {}
-
- private:
-  void ended(bool failed, std::size_t index) noexcept {
-    if (failed && first_failure_ == none()) {
-      first_failure_ = index;
-      scope_.cancel();
-    }
-    if (--left_ == 0 && waiter_) home_.make_ready(*this);
-  }
-  void run() override { waiter_.resume(); }
-
-  loop& home_;
-  cancel_scope scope_;
-  std::size_t begun_ = 0, left_ = 0, first_failure_ = none();
-  std::coroutine_handle<> waiter_;
+template <class T>
+struct first_success {
+  std::size_t index;  // which it was
+  T value;
+};
+template <>
+struct first_success<void> {
+  std::size_t index;
 };
 
-template <class T>
-using storable = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+// Thrown by when_any when none succeeded; the reasons in the order of the tasks.
+class all_failed : public std::runtime_error {
+ public:
+  explicit all_failed(std::vector<std::exception_ptr> reasons)
+      : std::runtime_error("when_any: none of " + std::to_string(reasons.size()) + " succeeded"),
+        reasons_(std::move(reasons)) {}
+  [[nodiscard]] const std::vector<std::exception_ptr>& reasons() const noexcept { return reasons_; }
+
+ private:
+  std::vector<std::exception_ptr> reasons_;
+};
+
+namespace detail {
 
 template <class T>
-storable<T> take_from(task<T>& done) {
-  if constexpr (std::is_void_v<T>) {
-    done.take();
-    return {};
-  } else {
-    return done.take();
+settled<T> settle(task<T>& done) {
+  try {
+    if constexpr (std::is_void_v<T>) {
+      done.take();
+      return {};
+    } else {
+      return done.take();
+    }
+  } catch (...) {
+    return std::unexpected(std::current_exception());
   }
+}
+
+// Begins all of a vector's tasks and waits for the last.
+template <class T>
+task<std::size_t> run_beside(std::vector<task<T>>& tasks, joint::stops_at when) {
+  const task_context at = co_await this_task;
+  std::vector<joint::child> children(tasks.size());
+  joint all(at, when);
+  for (std::size_t i = 0; i < tasks.size(); ++i) all.begin(tasks[i], children[i]);
+  co_await all;
+  co_return all.decisive();
+}
+
+template <class... T>
+task<std::size_t> run_beside(std::tuple<task<T>...>& tasks, joint::stops_at when) {
+  const task_context at = co_await this_task;
+  std::array<joint::child, sizeof...(T)> children;
+  joint all(at, when);
+  std::size_t next = 0;
+  std::apply([&](task<T>&... one) { (all.begin(one, children[next++]), ...); }, tasks);
+  co_await all;
+  co_return all.decisive();
+}
+
+// Calls fn(task, its index as a constant) for the task at `index`.
+template <class F, class... T>
+void at_index(std::tuple<task<T>...>& tasks, std::size_t index, F&& fn) {
+  const auto look = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    ((I == index ? fn(std::get<I>(tasks), std::integral_constant<std::size_t, I>()) : void()), ...);
+  };
+  look(std::index_sequence_for<T...>());
+}
+
+template <class... T>
+task<std::tuple<storable<T>...>> all_of(std::tuple<task<T>...> tasks) {
+  const std::size_t failed = co_await run_beside(tasks, joint::stops_at::failure);
+  if (failed != joint::none) at_index(tasks, failed, [](auto& one, auto) { one.take(); });
+  // Element by element, in order: what was moved out is not lost when a later move throws.
+  co_return std::apply([](task<T>&... one) { return std::tuple<storable<T>...>{take_from(one)...}; }, tasks);
+}
+
+template <class... T>
+task<std::tuple<settled<T>...>> settled_of(std::tuple<task<T>...> tasks) {
+  co_await run_beside(tasks, joint::stops_at::nothing);
+  co_return std::apply([](task<T>&... one) { return std::tuple<settled<T>...>{settle(one)...}; }, tasks);
+}
+
+template <class... T>
+task<std::variant<storable<T>...>> any_of(std::tuple<task<T>...> tasks) {
+  const std::size_t winner = co_await run_beside(tasks, joint::stops_at::success);
+  if (winner == joint::none) {
+    std::vector<std::exception_ptr> reasons;
+    std::apply([&](task<T>&... one) { (reasons.push_back(settle(one).error()), ...); }, tasks);
+    throw all_failed(std::move(reasons));
+  }
+  std::optional<std::variant<storable<T>...>> value;
+  at_index(tasks, winner, [&](auto& one, auto i) { value.emplace(std::in_place_index<i>, take_from(one)); });
+  co_return *std::move(value);
+}
+
+template <class... T>
+task<std::variant<storable<T>...>> race_of(std::tuple<task<T>...> tasks) {
+  const std::size_t winner = co_await run_beside(tasks, joint::stops_at::first_end);
+  std::optional<std::variant<storable<T>...>> value;
+  at_index(tasks, winner, [&](auto& one, auto i) { value.emplace(std::in_place_index<i>, take_from(one)); });
+  co_return *std::move(value);
+}
+
+// As a tuple of tasks; when making one of them fails, the others have not begun.
+template <awaitable... A>
+std::tuple<task<awaited_t<A>>...> as_tasks(A&&... what) {
+  return {as_task(std::move(what))...};
 }
 
 }  // namespace detail
 
 // All values, in the order of the arguments (std::monostate for void).
-template <class... T>
-task<std::tuple<detail::storable<T>...>> when_all(task<T>... tasks) {
-  const task_context at = co_await this_task;
-  detail::joined all(at);
-  (all.begin(tasks), ...);
-  co_await all;
-  std::size_t index = 0;
-  const auto rethrow = [&](auto& done) {
-    if (index++ == all.first_failure()) done.take();
-  };
-  (rethrow(tasks), ...);
-  co_return std::tuple<detail::storable<T>...>(detail::take_from(tasks)...);
+template <awaitable... A>
+task<std::tuple<detail::storable<awaited_t<A>>...>> when_all(A... what) {
+  return detail::all_of(detail::as_tasks(std::move(what)...));
 }
-
 template <class T>
 task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::storable<T>>>> when_all(
     std::vector<task<T>> tasks) {
-  const task_context at = co_await this_task;
-  detail::joined all(at);
-  for (task<T>& one : tasks) all.begin(one);
-  co_await all;
-  if (all.first_failure() != detail::joined::none()) tasks[all.first_failure()].take();
+  const std::size_t failed = co_await detail::run_beside(tasks, detail::joint::stops_at::failure);
+  if (failed != detail::joint::none) tasks[failed].take();
   if constexpr (!std::is_void_v<T>) {
     std::vector<T> values;
     values.reserve(tasks.size());
     for (task<T>& one : tasks) values.push_back(one.take());
     co_return values;
+  }
+}
+
+// How each ended, in the order of the arguments. None is cancelled because of another.
+template <awaitable... A>
+task<std::tuple<settled<awaited_t<A>>...>> when_all_settled(A... what) {
+  return detail::settled_of(detail::as_tasks(std::move(what)...));
+}
+template <class T>
+task<std::vector<settled<T>>> when_all_settled(std::vector<task<T>> tasks) {
+  co_await detail::run_beside(tasks, detail::joint::stops_at::nothing);
+  std::vector<settled<T>> values;
+  values.reserve(tasks.size());
+  for (task<T>& one : tasks) values.push_back(detail::settle(one));
+  co_return values;
+}
+
+// The first that succeeds, at its index in the variant. Failures do not count unless all fail.
+template <awaitable... A>
+  requires(sizeof...(A) > 0)
+task<std::variant<detail::storable<awaited_t<A>>...>> when_any(A... what) {
+  return detail::any_of(detail::as_tasks(std::move(what)...));
+}
+// Of no tasks at all, none succeeds.
+template <class T>
+task<first_success<T>> when_any(std::vector<task<T>> tasks) {
+  const std::size_t winner = co_await detail::run_beside(tasks, detail::joint::stops_at::success);
+  if (winner == detail::joint::none) {
+    std::vector<std::exception_ptr> reasons;
+    for (task<T>& one : tasks) reasons.push_back(detail::settle(one).error());
+    throw all_failed(std::move(reasons));
+  }
+  if constexpr (std::is_void_v<T>) {
+    co_return first_success<T>{winner};
   } else {
-    for (task<T>& one : tasks) one.take();
+    first_success<T> first{winner, tasks[winner].take()};
+    co_return first;
   }
 }
 
-namespace detail {
-
-template <class R, class State>
-task<void> take_turns(State& state) {
-  while (state.next != state.end && !state.all.stopping()) {
-    if constexpr (std::ranges::forward_range<R>) {
-      auto&& item = *state.next;
-      ++state.next;
-      co_await state.fn(std::forward<decltype(item)>(item));
-    } else {  // what it refers to is gone once the iterator moves on
-      std::ranges::range_value_t<R> item(*state.next);
-      ++state.next;
-      co_await state.fn(std::move(item));
-    }
-  }
+// The first that ends: its value at its index in the variant, or what it threw.
+template <awaitable... A>
+  requires(sizeof...(A) > 0)
+task<std::variant<detail::storable<awaited_t<A>>...>> race(A... what) {
+  return detail::race_of(detail::as_tasks(std::move(what)...));
 }
-
-}  // namespace detail
-
-// Calls fn(item), which returns task<void>, for every item of the range, with at most `limit` of them running. After a
-// failure no new item is begun. The range must live until the end and is read on the loop's thread only. A limit of 0
-// is taken as 1.
-template <std::ranges::input_range R, class F>
-task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
-  struct state_type {
-    std::ranges::iterator_t<R> next;
-    std::ranges::sentinel_t<R> end;
-    F& fn;
-    detail::joined& all;
-  };
-  const task_context at = co_await this_task;
-  detail::joined all(at);
-  state_type state{std::ranges::begin(range), std::ranges::end(range), fn, all};
-  std::deque<task<void>> runners;  // they stay where they are as more come
-  for (std::size_t i = 0; i < std::max<std::size_t>(limit, 1) && state.next != state.end && !all.stopping(); ++i) {
-    runners.push_back(detail::take_turns<R>(state));
-    all.begin(runners.back());
+// Throws std::invalid_argument for no tasks: none would ever end.
+template <class T>
+task<first_success<T>> race(std::vector<task<T>> tasks) {
+  if (tasks.empty()) throw std::invalid_argument("race: no tasks");
+  const std::size_t winner = co_await detail::run_beside(tasks, detail::joint::stops_at::first_end);
+  if constexpr (std::is_void_v<T>) {
+    tasks[winner].take();
+    co_return first_success<T>{winner};
+  } else {
+    first_success<T> first{winner, tasks[winner].take()};
+    co_return first;
   }
-  co_await all;
-  if (all.first_failure() != detail::joined::none()) runners[all.first_failure()].take();
 }
 
 }  // namespace asyncfs

@@ -1,0 +1,50 @@
+// What can be awaited in a task: tasks, operations, futures, waits on events, channels and time.
+//
+// Whatever takes an awaitable by value (when_all, race, with_timeout, spawn ...) begins it itself; until then it does
+// nothing.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <asyncfs/task.hpp>
+
+namespace [[gnu::visibility("default")]] asyncfs {
+
+template <class A>
+concept awaitable = requires(A&& what) { std::move(what).operator co_await().await_resume(); };
+
+// The type of `co_await std::move(what)`.
+template <awaitable A>
+using awaited_t = decltype(std::declval<A>().operator co_await().await_resume());
+
+// A task that awaits `what`; of a task, that task.
+template <awaitable A>
+task<awaited_t<A>> as_task(A what) {
+  co_return co_await std::move(what);
+}
+template <class T>
+task<T> as_task(task<T> what) noexcept {
+  return what;
+}
+
+namespace detail {
+
+// What void becomes where a value must be kept.
+template <class T>
+using storable = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T>
+storable<T> take_from(task<T>& done) {
+  if constexpr (std::is_void_v<T>) {
+    done.take();
+    return {};
+  } else {
+    return done.take();
+  }
+}
+
+}  // namespace detail
+
+}  // namespace asyncfs

@@ -1,0 +1,105 @@
+// One function over many items, a bounded number at a time.
+//
+// The error rule is when_all's: the first exception asks the others to cancel and begins no new item; all are awaited;
+// then it is thrown. Loop thread only; cancelling the awaiting task cancels all of them.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <exception>
+#include <list>
+#include <ranges>
+#include <utility>
+
+#include <asyncfs/detail/joint.hpp>
+#include <asyncfs/scope.hpp>
+#include <asyncfs/semaphore.hpp>
+#include <asyncfs/sequence.hpp>
+
+namespace [[gnu::visibility("default")]] asyncfs {
+
+namespace detail {
+
+template <class R, class State>
+task<void> take_turns(State& state) {
+  while (state.next != state.end && !state.all.stopping()) {
+    if constexpr (std::ranges::forward_range<R>) {
+      auto&& item = *state.next;
+      ++state.next;
+      co_await state.fn(std::forward<decltype(item)>(item));
+    } else {  // what it refers to is gone once the iterator moves on
+      std::ranges::range_value_t<R> item(*state.next);
+      ++state.next;
+      co_await state.fn(std::move(item));
+    }
+  }
+}
+
+struct runner {
+  task<void> work;
+  joint::child as{};
+};
+
+}  // namespace detail
+
+// Calls fn(item), which returns task<void>, for every item of the range, with at most `limit` of them running. After a
+// failure no new item is begun. The range must live until the end and is read on the loop's thread only. A limit of 0
+// is taken as 1.
+template <std::ranges::input_range R, class F>
+task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
+  struct state_type {
+    std::ranges::iterator_t<R> next;
+    std::ranges::sentinel_t<R> end;
+    F& fn;
+    detail::joint& all;
+  };
+  const task_context at = co_await this_task;
+  detail::joint all(at, detail::joint::stops_at::failure);
+  state_type state{std::ranges::begin(range), std::ranges::end(range), fn, all};
+  std::list<detail::runner> runners;  // they stay where they are as more come
+  std::exception_ptr broken;          // no memory for another, or the range threw: those that run are awaited first
+  try {
+    for (std::size_t i = 0; i < std::max<std::size_t>(limit, 1) && state.next != state.end && !all.stopping(); ++i) {
+      detail::runner& next = runners.emplace_back(detail::runner{detail::take_turns<R>(state)});
+      all.begin(next.work, next.as);
+    }
+  } catch (...) {
+    broken = std::current_exception();
+    all.stop();
+  }
+  co_await all;
+  if (broken) std::rethrow_exception(broken);
+  if (all.decisive() != detail::joint::none)
+    std::next(runners.begin(), static_cast<std::ptrdiff_t>(all.decisive()))->work.take();
+}
+
+namespace detail {
+
+template <class F, class T>
+task<void> use_item(F& fn, T item, semaphore::permit) {
+  co_await fn(std::move(item));
+}
+
+template <class S, class F>
+task<void> take_each(S& source, F& fn, semaphore& room, scope& running) {
+  for (;;) {
+    semaphore::permit permit = co_await room.acquire();
+    auto item = co_await source.next();
+    if (!item) co_return;
+    running.spawn(use_item(fn, *std::move(item), std::move(permit)));
+  }
+}
+
+}  // namespace detail
+
+// The same for an asynchronous sequence, which must live until the end. It is asked for the next item only when one of
+// the `limit` is free.
+template <asynchronous_sequence S, class F>
+  requires(!std::ranges::range<S>)
+task<void> for_each_concurrent(S& source, std::size_t limit, F fn) {
+  semaphore room(std::max<std::size_t>(limit, 1));
+  const auto body = [&](scope& running) { return detail::take_each(source, fn, room, running); };
+  co_await in_scope(body);
+}
+
+}  // namespace asyncfs
