@@ -11,22 +11,10 @@ namespace {
 
 thread_local loop* running_loop = nullptr;
 
-// A function on its way to a loop.
-struct posted_function final : detail::message {
-  explicit posted_function(std::move_only_function<void()> call) noexcept : fn(std::move(call)) {}
-  void deliver() override {
-    const std::unique_ptr<posted_function> self(this);
-    fn();
-  }
-  void discard() noexcept override { delete this; }
-  std::move_only_function<void()> fn;
-};
-
 constexpr unsigned ready_a_turn = 1024;
 constexpr unsigned timers_a_turn = 256;
 constexpr int inline_steps = 64;
 constexpr std::size_t look_ahead = 4;  // completions
-constexpr std::uint32_t heap_arity = 4;
 
 }  // namespace
 
@@ -86,12 +74,50 @@ void cancel_scope::cancel() noexcept {
   children_.for_each([](cancel_scope& child) { child.cancel(); });
 }
 
+// The user's code, and nothing but it, runs in here. The node may be gone afterwards.
+inline void loop::run(detail::ready_node& node) {
+  meter_.callback_begins(node);
+  if (observer_ == nullptr) [[likely]]
+    node.run();
+  else
+    run_observed(node);
+  meter_.callback_ended();
+}
+
+// ---- posts ---------------------------------------------------------------------------------------------------------
+
+// A function on its way to a loop.
+class loop::posted_function final : public detail::message, public detail::ready_node {
+ public:
+  posted_function(loop& home, std::move_only_function<void()> fn, const std::source_location& from) noexcept
+      : home_(home), fn_(std::move(fn)) {
+    site = from;
+  }
+  void deliver() override {
+    const std::unique_ptr<posted_function> self(this);
+    home_.run(*this);
+  }
+  void discard() noexcept override { delete this; }
+
+ private:
+  void run() override { fn_(); }
+  loop& home_;
+  std::move_only_function<void()> fn_;
+};
+
+void loop::post(std::move_only_function<void()> fn, std::source_location site) {
+  send(*new posted_function(*this, std::move(fn), site));
+}
+
 // ---- loop ----------------------------------------------------------------------------------------------------------
 
 loop::loop(const loop_options& options)
-    : in_flight_limit_(options.in_flight_limit),
+    : fast_limit_(options.in_flight_limit),
+      in_flight_limit_(options.in_flight_limit),
       batch_(options.completions_a_turn),
-      posts_a_turn_(options.posts_a_turn) {
+      posts_a_turn_(options.posts_a_turn),
+      meter_(options.metrics),
+      make_observer_(options.observer) {
   auto chosen = make_engine(options.engine);
   if (!chosen)
     throw std::system_error(chosen.error(), "cannot set up the engine: " + explain_uring_refusal(chosen.error()));
@@ -102,9 +128,12 @@ loop::loop(const loop_options& options)
 loop::loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options)
     : engine_(std::move(engine)),
       engine_reason_("given by the caller"),
+      fast_limit_(options.in_flight_limit),
       in_flight_limit_(options.in_flight_limit),
       batch_(options.completions_a_turn),
-      posts_a_turn_(options.posts_a_turn) {}
+      posts_a_turn_(options.posts_a_turn),
+      meter_(options.metrics),
+      make_observer_(options.observer) {}
 
 loop::~loop() {
   const bool others = !backlog_.empty() || !timers_.empty() || !ready_.empty() || parked_ != 0;
@@ -119,14 +148,25 @@ loop::~loop() {
 
 loop* loop::current() noexcept { return running_loop; }
 
-void loop::post(std::move_only_function<void()> fn) { send(*new posted_function(std::move(fn))); }
-
 void loop::run_until(const std::function<bool()>& done) {
-  if (!std::exchange(adopted_, true)) engine_->adopt_thread();
+  if (!adopted_) {
+    engine_->adopt_thread();
+    adopted_ = true;
+    meter_.begin();
+    if (make_observer_) {
+      own_observer_ = make_observer_();
+      observe(own_observer_.get());
+    }
+  }
   struct mark_running {
     loop* outer;
-    ~mark_running() { running_loop = outer; }
-  } const restore{std::exchange(running_loop, this)};
+    detail::meter& meter;
+    ~mark_running() {
+      running_loop = outer;
+      meter.rests();
+    }
+  } const restore{std::exchange(running_loop, this), meter_};
+  meter_.resumes();
   while (!done()) turn(done);
 }
 
@@ -146,7 +186,11 @@ void loop::turn(const std::function<bool()>& done) {
   if (!timers_.empty()) fire_timers();
   if (!backlog_.empty()) start_backlog();
   const bool idle = ready_.empty() && !engine_->has_finished_work() && !engine_->has_posts() && !done();
-  engine_->enter({.until_completion = idle, .deadline = timers_.empty() ? steady_time::max() : timers_.front().when});
+  const steady_time began = observer_ != nullptr ? now() : steady_time();
+  meter_.rests();
+  engine_->enter({.until_completion = idle, .deadline = timers_.earliest()});
+  meter_.resumes();
+  if (observer_ != nullptr) observer_->entered(in_flight_, began, now());
 }
 
 void loop::take_in_completions() {
@@ -154,6 +198,8 @@ void loop::take_in_completions() {
   std::size_t ended = 0, bounded = 0;
   flow_.in_flight += in_flight_;
   flow_.completed += count;
+  meter_.completed(count);
+  if (observer_ != nullptr) note_completions({batch_.data(), count});
   for (std::size_t i = 0; i < count; ++i) {
     const completion& event = batch_[i];
     // The kernel's own work has pushed the operations out of the first-level cache.
@@ -198,9 +244,52 @@ void loop::run_ready() {
     const bool ends_phase = node == last;
     if (!ends_phase) __builtin_prefetch(node->next_in_queue);
     inline_budget_ = inline_steps;
-    node->run();
+    run(*node);
     if (ends_phase) return;
   }
+}
+
+void loop::run_observed(detail::ready_node& node) {
+  const std::source_location site = node.site;
+  const steady_time began = now();
+  node.run();
+  if (observer_ != nullptr) observer_->ran(site, began, now());
+}
+
+void loop::observe(loop_observer* by) noexcept {
+  observer_ = by;
+  fast_limit_ = by == nullptr ? in_flight_limit_ : 0;
+}
+
+void loop::note_start(const detail::pending& op, const request& work) noexcept {
+  const bool has_descriptor = work.fd >= 0;
+  observer_->started({.id = request::pointer(&op),
+                      .code = op.code(),
+                      .name = op.name().data(),
+                      .site = op.site,
+                      .fd = has_descriptor ? work.fd : -1,
+                      .offset = work.offset,
+                      .length = work.length},
+                     now());
+}
+
+void loop::note_completions(std::span<const completion> batch) noexcept {
+  const steady_time at = now();
+  for (const completion& event : batch)
+    observer_->completed({.id = event.user_data, .value = event.value, .last = event.last()}, at);
+}
+
+loop_metrics loop::metrics() {
+  loop_metrics all;
+  meter_.report(all);
+  all.submitted = engine_->count().submitted;
+  all.system_calls = engine_->count().enters;
+  all.in_flight = in_flight_;
+  all.waiting = parked_;
+  all.timers = timers_.size();
+  all.ready = ready_.size();
+  backlog_.for_each([&all](detail::pending&) { ++all.without_room; });
+  return all;
 }
 
 void loop::start_slowly(detail::pending& op, cancel_scope& scope) {
@@ -217,19 +306,21 @@ void loop::start_slowly(detail::pending& op, cancel_scope& scope) {
 }
 
 bool loop::hand_over(detail::pending& op) {
-  if (engine_->direct(op.code_)) {
+  if (engine_->direct(op.code())) {
     request* slot = engine_->slot();
     if (slot == nullptr) return false;
     *slot = request{};
     op.prepare(*slot);
-    slot->code = op.code_;
+    slot->code = op.code();
     slot->user_data = request::pointer(&op);
+    if (observer_ != nullptr) note_start(op, *slot);
   } else {
     request work;
     op.prepare(work);
-    work.code = op.code_;
+    work.code = op.code();
     work.user_data = request::pointer(&op);
     if (!engine_->submit(work)) return false;
+    if (observer_ != nullptr) note_start(op, work);
   }
   op.state_ = detail::pending::state::in_flight;
   ++in_flight_;
@@ -255,6 +346,7 @@ void loop::start_backlog() {
 // Ends an operation that no engine holds.
 void loop::end(detail::pending& op, std::int32_t value) noexcept {
   static_cast<detail::scope_hook&>(op).unlink();
+  if (observer_ != nullptr) observer_->completed({.id = request::pointer(&op), .value = value, .last = true}, now());
   op.arrive({.user_data = request::pointer(&op), .value = value, .flags = 0});
 }
 
@@ -270,7 +362,7 @@ void loop::cancel(detail::pending& op) noexcept {
     case detail::pending::state::waiting_for_room:
       static_cast<detail::backlog_hook&>(op).unlink();
       return end(op, -ECANCELED);
-    case detail::pending::state::in_timer: remove_timer(op.timer_index_); return end(op, -ECANCELED);
+    case detail::pending::state::in_timer: timers_.remove(op); return end(op, -ECANCELED);
     case detail::pending::state::in_flight: return engine_->cancel(request::pointer(&op));
     case detail::pending::state::parked:
       if (op.withdraw()) complete(op, -ECANCELED);
@@ -285,6 +377,7 @@ void loop::park(detail::pending& op, cancel_scope& scope) noexcept {
   enlist(op, scope);
   op.state_ = detail::pending::state::parked;
   ++parked_;
+  if (observer_ != nullptr) note_start(op, {});
 }
 
 void loop::complete(detail::pending& op, std::int32_t value) noexcept {
@@ -292,75 +385,31 @@ void loop::complete(detail::pending& op, std::int32_t value) noexcept {
   end(op, value);
 }
 
-// ---- timers: a 4-ary heap whose entries know their place, so that cancelling finds them ----------------------------
+// ---- timers --------------------------------------------------------------------------------------------------------
 
 void loop::start_timer(detail::pending& op, cancel_scope& scope, steady_time when) {
-  if (!scope.requested_) timers_.emplace_back();
+  if (!scope.requested_) timers_.reserve_one();
   enlist(op, scope);
   if (scope.requested_) return end(op, -ECANCELED);
   op.state_ = detail::pending::state::in_timer;
-  op.value_ = static_cast<std::int32_t>(timers_started_++);
-  sift(static_cast<std::uint32_t>(timers_.size() - 1), {when, &op});
+  timers_.put(op, when);
+  if (observer_ != nullptr) note_start(op, {});
 }
 
 bool loop::stop_timer(detail::pending& op) noexcept {
   if (op.state_ != detail::pending::state::in_timer) return false;
-  remove_timer(op.timer_index_);
+  timers_.remove(op);
   static_cast<detail::scope_hook&>(op).unlink();
   op.state_ = detail::pending::state::idle;
+  if (observer_ != nullptr)
+    observer_->completed({.id = request::pointer(&op), .value = -ECANCELED, .last = true}, now());
   return true;
-}
-
-// Until it ends, a timer's value is its number; numbers wrap, so their difference counts.
-bool loop::earlier(const timer_entry& a, const timer_entry& b) noexcept {
-  if (a.when != b.when) [[likely]]
-    return a.when < b.when;
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.op->value_) -
-                                   static_cast<std::uint32_t>(b.op->value_)) < 0;
-}
-
-void loop::place_timer(std::uint32_t index, const timer_entry& entry) noexcept {
-  timers_[index] = entry;
-  entry.op->timer_index_ = index;
-}
-
-// Puts the entry into the hole at `index`, moving others so that no child is earlier than its parent.
-void loop::sift(std::uint32_t index, const timer_entry& entry) noexcept {
-  while (index > 0) {
-    const std::uint32_t parent = (index - 1) / heap_arity;
-    if (!earlier(entry, timers_[parent])) break;
-    place_timer(index, timers_[parent]);
-    index = parent;
-  }
-  for (;;) {
-    const auto size = static_cast<std::uint32_t>(timers_.size());
-    std::uint32_t earliest = index;
-    const timer_entry* first = &entry;
-    for (std::uint32_t child = index * heap_arity + 1; child < size && child <= (index + 1) * heap_arity; ++child) {
-      if (!earlier(timers_[child], *first)) continue;
-      earliest = child;
-      first = &timers_[child];
-    }
-    if (earliest == index) break;
-    place_timer(index, *first);
-    index = earliest;
-  }
-  place_timer(index, entry);
-}
-
-void loop::remove_timer(std::uint32_t index) noexcept {
-  const timer_entry last = timers_.back();
-  timers_.pop_back();
-  if (index < timers_.size()) sift(index, last);
 }
 
 void loop::fire_timers() {
   const steady_time now = engine_->now();
-  for (unsigned i = 0; i < timers_a_turn && !timers_.empty() && timers_.front().when <= now; ++i) {
-    detail::pending& op = *timers_.front().op;
-    remove_timer(0);
-    end(op, 0);
-  }
+  for (unsigned i = 0; i < timers_a_turn && timers_.earliest() <= now && !timers_.empty(); ++i)
+    end(timers_.take_earliest(), 0);
 }
 
 }  // namespace asyncfs

@@ -133,8 +133,8 @@ class walk::claim_awaiter final : public waiting {
   explicit claim_awaiter(walk& from) noexcept : from_(from) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <detail::awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
-    suspend(waiter, site);
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
+    suspend(waiter, at);
     const std::lock_guard lock(from_.mutex_);
     claimed_ = from_.claim();
     if (claimed_ || from_.finished()) return false;

@@ -3,6 +3,7 @@
 
 #include <asyncfs/awaitable.hpp>
 #include <asyncfs/buffer.hpp>
+#include <asyncfs/cancel_scope.hpp>
 #include <asyncfs/channel.hpp>
 #include <asyncfs/directory.hpp>
 #include <asyncfs/engine.hpp>
@@ -13,7 +14,9 @@
 #include <asyncfs/for_each.hpp>
 #include <asyncfs/future.hpp>
 #include <asyncfs/loop.hpp>
+#include <asyncfs/metrics.hpp>
 #include <asyncfs/nop.hpp>
+#include <asyncfs/observer.hpp>
 #include <asyncfs/offload.hpp>
 #include <asyncfs/opcode.hpp>
 #include <asyncfs/operation.hpp>
@@ -23,9 +26,11 @@
 #include <asyncfs/semaphore.hpp>
 #include <asyncfs/sequence.hpp>
 #include <asyncfs/socket.hpp>
+#include <asyncfs/stall.hpp>
 #include <asyncfs/stop.hpp>
 #include <asyncfs/task.hpp>
 #include <asyncfs/timer.hpp>
+#include <asyncfs/trace.hpp>
 #include <asyncfs/unhandled.hpp>
 #include <asyncfs/walk.hpp>
 #include <asyncfs/when.hpp>

@@ -25,8 +25,8 @@ class event_count {
     waiter(event_count& on, std::uint64_t seen) noexcept : on_(on), seen_(seen) {}
     [[nodiscard]] bool await_ready() const noexcept { return on_.now() != seen_; }
     template <detail::awaiting_promise P>
-    bool await_suspend(std::coroutine_handle<P> task, std::source_location site = std::source_location::current()) {
-      suspend(task, site);
+    bool await_suspend(std::coroutine_handle<P> task, std::source_location at = std::source_location::current()) {
+      suspend(task, at);
       const std::lock_guard lock(on_.mutex_);
       if (on_.now() != seen_) return false;
       next_ = std::exchange(on_.newest_, this);

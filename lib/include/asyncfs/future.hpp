@@ -161,8 +161,8 @@ class future_awaiter final : public wakeable {
   explicit future_awaiter(std::shared_ptr<future_state<T>> state) noexcept : state_(std::move(state)) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
-    this->suspend(waiter, site);
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
+    this->suspend(waiter, at);
     return state_->notify(*this, waiter.promise().scope());
   }
   T await_resume() { return state_->take(); }

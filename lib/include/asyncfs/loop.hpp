@@ -14,131 +14,24 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <source_location>
 #include <vector>
 
-#include <asyncfs/detail/list.hpp>
+#include <asyncfs/cancel_scope.hpp>
+#include <asyncfs/detail/meter.hpp>
+#include <asyncfs/detail/timer_heap.hpp>
 #include <asyncfs/engine.hpp>
+#include <asyncfs/observer.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
-
-class loop;
-class cancel_scope;
-
-namespace detail {
-
-// Something that the loop runs once, when its turn comes.
-class ready_node {
- public:
-  virtual void run() = 0;
-  ready_node* next_in_queue;  // the queue's
-  std::source_location site;  // the user's line that goes on when it runs
-
- protected:
-  ~ready_node() = default;
-};
-
-// Something that another thread sends to a loop, without allocating: it belongs to the sender until `deliver` has run on
-// the loop's thread, or `discard` because the loop was destroyed first. No user code runs in either, except for posts.
-class message : public letter {
- public:
-  virtual void deliver() = 0;
-  virtual void discard() noexcept = 0;
-
- protected:
-  ~message() = default;
-};
-
-struct scope_hook : list_hook {};
-struct backlog_hook : list_hook {};
-
-// An operation that was started: what the loop, its scope and a cancel know of it. It lives in the awaiting frame or
-// in a pooled slot, must not move, and must not be destroyed before it has ended; that aborts the program, since the
-// kernel may still write to memory the operation points to.
-class pending : public ready_node, public scope_hook, public backlog_hook {
- public:
-  enum class state : std::uint8_t { idle, waiting_for_room, in_flight, in_timer, parked, ready, ended };
-
-  pending(const pending&) = delete;
-  pending& operator=(const pending&) = delete;
-
-  // Writes the request; user_data and code are the loop's to set.
-  virtual void prepare(request& slot) = 0;
-  // Phase 1, no user code: a completion came. The default keeps the value and becomes ready at the last one.
-  virtual void arrive(const completion& event);
-  // Of one that is parked: takes it out of where it waits. False: too late, what it waits for is on its way to it.
-  [[nodiscard]] virtual bool withdraw() noexcept { return true; }
-  [[nodiscard]] virtual std::string_view name() const noexcept { return describe(code_).name; }
-
-  [[nodiscard]] opcode code() const noexcept { return code_; }
-  [[nodiscard]] state now() const noexcept { return state_; }
-
- protected:
-  // `bounded`: it ends by itself, so it counts against the loop's limit.
-  // `arrives_once`: the default `arrive` will do, so the loop need not ask.
-  pending(opcode code, bool bounded, bool arrives_once = false) noexcept
-      : code_(code), bounded_(bounded), arrives_once_(arrives_once) {}
-  ~pending() {
-    if (state_ != state::idle && state_ != state::ended) [[unlikely]]
-      destroyed_in_flight();
-  }
-  // What came last. Only after the operation has ended.
-  [[nodiscard]] completion outcome() const noexcept { return {request::pointer(this), value_, completion_flags_}; }
-  [[nodiscard]] loop& home() const noexcept { return *loop_; }
-  [[nodiscard]] cancel_scope& origin() const noexcept { return *scope_; }
-  [[nodiscard]] bool has_begun() const noexcept { return state_ != state::idle; }
-  // To be called first in `run`: from here on the operation may be destroyed, or started again.
-  void finish() noexcept { state_ = state::ended; }
-
- private:
-  friend class asyncfs::loop;
-  friend class asyncfs::cancel_scope;
-  [[noreturn]] void destroyed_in_flight() const noexcept;
-
-  // Set when it starts, and when it completes: making one must cost next to nothing.
-  loop* loop_;
-  cancel_scope* scope_;
-  std::int32_t value_;
-  std::uint32_t completion_flags_;
-  std::uint32_t timer_index_;
-  opcode code_;
-  state state_ = state::idle;
-  bool bounded_;
-  bool arrives_once_;
-};
-
-}  // namespace detail
-
-// What is cancelled together: operations, and the scopes below. Loop-local, never allocates.
-//
-// What outlives a scope (a listener's request, a scope below) becomes its parent's.
-class cancel_scope : public detail::scope_hook {
- public:
-  explicit cancel_scope(cancel_scope* parent = nullptr) noexcept;
-  ~cancel_scope();
-
-  // Asks every operation in this scope and below to end early; those started later end at once as cancelled.
-  // Loop thread. Completions still come, and may be successes that won the race.
-  void cancel() noexcept;
-  [[nodiscard]] bool cancelled() const noexcept { return requested_; }
-  // Makes `child`, with all that is in it, part of this one and of no other; `leave` takes it out again.
-  void adopt(cancel_scope& child) noexcept;
-  // What is in it goes to the parent, if it has one.
-  void leave() noexcept;
-
- private:
-  friend class loop;
-  detail::list<detail::pending, detail::scope_hook> operations_;
-  detail::list<cancel_scope, detail::scope_hook> children_;
-  cancel_scope* parent_ = nullptr;
-  bool requested_ = false;
-};
 
 struct loop_options {
   engine_options engine;
   unsigned in_flight_limit = 4096;  // operations that end by themselves; more wait their turn without a slot
   unsigned completions_a_turn = 256;
   unsigned posts_a_turn = 256;
+  bool metrics = true;  // off: `metrics` counts, and measures no time
+  // Makes an observer for the loop, on the loop's thread before its first turn.
+  std::function<std::unique_ptr<loop_observer>()> observer{};
 };
 
 class loop {
@@ -167,14 +60,14 @@ class loop {
 
   // Any thread: runs fn on the loop's thread, in posting order. `fn` is moved into one allocation. A loop that is
   // destroyed first destroys fn without calling it.
-  void post(std::move_only_function<void()> fn);
+  void post(std::move_only_function<void()> fn, std::source_location site = std::source_location::current());
 
   // ---- for operations ---------------------------------------------------------------------------------------------
 
   // Starts an operation: into the engine's slot when that is possible at once, else by its turn.
   template <class Kind>
   [[gnu::always_inline]] void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
-    if (engine_->direct(Kind::code) && bounded_in_flight_ < in_flight_limit_ && backlog_.empty() && !scope.requested_)
+    if (engine_->direct(Kind::code) && bounded_in_flight_ < fast_limit_ && backlog_.empty() && !scope.requested_)
         [[likely]] {
       if (request* slot = engine_->slot()) [[likely]] {
         prepare(*slot, kind);
@@ -221,13 +114,18 @@ class loop {
   };
   [[nodiscard]] const flow_counters& flow() const noexcept { return flow_; }
 
+  // Loop thread.
+  [[nodiscard]] loop_metrics metrics();
+  // Tells the observer of everything from here on; null ends that. The caller's, and must outlive its use.
+  void observe(loop_observer* by) noexcept;
+  // What another thread may see of a running loop (stall.hpp).
+  [[nodiscard]] const detail::pulse& pulse() const noexcept { return meter_.pulse(); }
+  // The user's code goes on from here, without a turn of the loop in between.
+  void goes_on_from(const std::source_location& site) noexcept { meter_.goes_on_from(site); }
+
  private:
   friend class detail::pending;
-  struct timer_entry {
-    steady_time when;
-    detail::pending* op;
-  };
-
+  class posted_function;
   void turn(const std::function<bool()>& done);
   void take_in_completions();
   void take_in_posts();
@@ -247,10 +145,10 @@ class loop {
     scope.operations_.push_back(op);
   }
   void end(detail::pending& op, std::int32_t value) noexcept;
-  void remove_timer(std::uint32_t index) noexcept;
-  [[nodiscard]] static bool earlier(const timer_entry& a, const timer_entry& b) noexcept;
-  void place_timer(std::uint32_t index, const timer_entry& entry) noexcept;
-  void sift(std::uint32_t index, const timer_entry& entry) noexcept;
+  void run(detail::ready_node& node);
+  void run_observed(detail::ready_node& node);
+  void note_start(const detail::pending& op, const request& work) noexcept;
+  void note_completions(std::span<const completion> batch) noexcept;
 
   std::unique_ptr<asyncfs::engine> engine_;
   std::string engine_reason_;
@@ -258,16 +156,20 @@ class loop {
   flow_counters flow_;
   std::size_t in_flight_ = 0;
   std::size_t bounded_in_flight_ = 0;
+  std::size_t fast_limit_;  // the limit, or 0 while observed: then every operation is started slowly
   std::size_t in_flight_limit_;
   int inline_budget_ = 0;
   detail::list<detail::pending, detail::backlog_hook> backlog_;
   cancel_scope root_;
   std::size_t tasks_ = 0, parked_ = 0;
-  std::vector<timer_entry> timers_;  // 4-ary heap, earliest first; of equals the one that was started first
-  std::uint32_t timers_started_ = 0;
+  detail::timer_heap timers_;
   std::vector<completion> batch_;
   unsigned posts_a_turn_;
   bool adopted_ = false;
+  detail::meter meter_;
+  loop_observer* observer_ = nullptr;
+  std::function<std::unique_ptr<loop_observer>()> make_observer_;
+  std::unique_ptr<loop_observer> own_observer_;
 };
 
 }  // namespace asyncfs

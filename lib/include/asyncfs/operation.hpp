@@ -55,9 +55,9 @@ class operation_awaiter_base : public pending {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
-  void await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
+  void await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
     static_assert(awaiting_promise<P>, "operations are awaited in a coroutine that returns asyncfs::task");
-    this->site = site;
+    this->site = at;
     waiter_ = waiter;
     waiter.promise().home().start(*this, waiter.promise().scope(), kind_);
   }

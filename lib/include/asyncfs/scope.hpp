@@ -104,8 +104,8 @@ class scope::join_awaiter final : public detail::ready_node {
   explicit join_awaiter(scope& joined) noexcept : joined_(joined) {}
   [[nodiscard]] bool await_ready() const noexcept { return joined_.running_ == 0; }
   void await_suspend(std::coroutine_handle<> waiter,
-                     std::source_location site = std::source_location::current()) noexcept {
-    this->site = site;
+                     std::source_location at = std::source_location::current()) noexcept {
+    this->site = at;
     waiter_ = waiter;
     joined_.joiner_ = this;
   }

@@ -71,8 +71,8 @@ class [[nodiscard]] sequence {
     [[nodiscard]] bool await_ready() const noexcept { return !frame_ || frame_.done(); }
     template <detail::awaiting_promise P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter,
-                                          std::source_location site = std::source_location::current()) noexcept {
-      frame_.promise().site = site;
+                                          std::source_location at = std::source_location::current()) noexcept {
+      frame_.promise().site = at;
       frame_.promise().run_in(waiter.promise().home(), waiter.promise().scope());
       frame_.promise().continue_with(waiter);
       return frame_;

@@ -50,8 +50,10 @@ class promise_base : public ready_node, public pooled {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> done) const noexcept {
       promise_base& promise = done.promise();
       if (promise.home_->may_resume_inline()) [[likely]] {
-        if (promise.end_ == nullptr) [[likely]]
+        if (promise.end_ == nullptr) [[likely]] {
+          promise.home_->goes_on_from(promise.site);
           return promise.waiter_;
+        }
         promise.end_->ended();
       } else {
         promise.home_->make_ready(promise);
@@ -137,9 +139,9 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter,
-                                          std::source_location site = std::source_location::current()) noexcept {
+                                          std::source_location at = std::source_location::current()) noexcept {
       static_assert(detail::awaiting_promise<P>, "tasks are awaited in a coroutine that returns asyncfs::task");
-      frame_.promise().site = site;
+      frame_.promise().site = at;
       frame_.promise().run_in(waiter.promise().home(), scope_ != nullptr ? *scope_ : waiter.promise().scope());
       frame_.promise().continue_with(waiter);
       return frame_;

@@ -27,9 +27,9 @@ class sleep_awaiter final : public pending {
       : pending(opcode::timeout, false), until_(delay), relative_(true) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class P>
-  void await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
+  void await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
     static_assert(awaiting_promise<P>, "time is awaited in a coroutine that returns asyncfs::task");
-    this->site = site;
+    this->site = at;
     waiter_ = waiter;
     loop& home = waiter.promise().home();
     home.start_timer(*this, waiter.promise().scope(),

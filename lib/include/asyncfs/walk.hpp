@@ -180,8 +180,8 @@ class walk::next_awaiter final : public waiting {
   explicit next_awaiter(walk& from) noexcept : from_(from) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <detail::awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
-    suspend(waiter, site);
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
+    suspend(waiter, at);
     return wait();
   }
   std::optional<walk_entry> await_resume() noexcept { return std::move(entry_); }

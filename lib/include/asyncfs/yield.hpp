@@ -16,8 +16,8 @@ class yield_awaiter final : public ready_node {
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <awaiting_promise P>
   void await_suspend(std::coroutine_handle<P> waiter,
-                     std::source_location site = std::source_location::current()) noexcept {
-    this->site = site;
+                     std::source_location at = std::source_location::current()) noexcept {
+    this->site = at;
     waiter_ = waiter;
     waiter.promise().home().make_ready(*this);
   }

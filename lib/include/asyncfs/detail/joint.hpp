@@ -50,8 +50,8 @@ class joint final : public ready_node {
     joint& all;
     [[nodiscard]] bool await_ready() const noexcept { return all.left_ == 0; }
     void await_suspend(std::coroutine_handle<> waiter,
-                       std::source_location site = std::source_location::current()) const noexcept {
-      all.site = site;
+                       std::source_location at = std::source_location::current()) const noexcept {
+      all.site = at;
       all.waiter_ = waiter;
     }
     void await_resume() const noexcept {}

@@ -73,6 +73,12 @@ class queue {
     tail_ = &node.next_in_queue;
     last_ = &node;
   }
+  // Counts: linear.
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t count = 0;
+    for (const T* node = head_; node != nullptr; node = node->next_in_queue) ++count;
+    return count;
+  }
   // The last in the queue, or null. Only to compare with: it may be gone once others have run.
   [[nodiscard]] const T* back() const noexcept { return last_; }
   T* pop() noexcept {

@@ -72,8 +72,8 @@ class parked_awaiter : public parked {
  public:
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location site = std::source_location::current()) {
-    this->site = site;
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
+    this->site = at;
     waiter_ = waiter;
     loop& home = waiter.promise().home();
     cancel_scope& scope = waiter.promise().scope();
