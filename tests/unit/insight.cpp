@@ -1,0 +1,291 @@
+// What a loop tells about itself: metrics, the stall reporter, observers, traces.
+#include <fstream>
+#include <latch>
+#include <sstream>
+#include <thread>
+
+#include "../catch.hpp"
+#include "../support/engines.hpp"
+#include "../support/still_clock.hpp"
+
+using asyncfs::task;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Uses the processor for that long.
+void compute_for(std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < end) {
+  }
+}
+
+struct watched_stalls {
+  std::mutex mutex;
+  std::vector<asyncfs::stall> seen;
+  asyncfs::stall_reporter::handler handler() {
+    return [this](const asyncfs::stall& one) {
+      const std::lock_guard lock(mutex);
+      seen.push_back(one);
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a histogram's percentiles are upper bounds that are at most a quarter too high") {
+  asyncfs::duration_histogram all;
+  CHECK(all.percentile(50) == 0ns);
+  for (std::uint64_t i = 1; i <= 100'000; ++i) all.add(i);
+  for (const double percent : {0.001, 1.0, 10.0, 50.0, 90.0, 99.0, 99.9, 100.0}) {
+    const auto exact = static_cast<std::int64_t>(percent * 1000);
+    const auto said = all.percentile(percent).count();
+    INFO(percent << " % of 1..100000: " << said);
+    CHECK(said >= exact);
+    CHECK(said <= exact + exact / 4 + 1);
+  }
+  CHECK(all.max() == 100'000ns);
+  CHECK(all.count() == 100'000);
+  asyncfs::duration_histogram extreme;
+  extreme.add(0);
+  extreme.add(~std::uint64_t{0});
+  CHECK(extreme.count() == 2);
+}
+
+TEST_CASE("a loop counts its turns, callbacks, operations and what waits") {
+  tests::still_clock f;
+  f.engine->idle = [&] {
+    while (!f.engine->taken.empty()) f.engine->complete_first(0);
+  };
+  f.run([]() -> task<void> {
+    const asyncfs::task_context at = co_await asyncfs::this_task;
+    for (int i = 0; i < 10; ++i) co_await asyncfs::nop();
+    asyncfs::event never;
+    asyncfs::scope all(at);
+    const auto waits = [](asyncfs::event& e) -> task<void> { co_await e.wait(); };
+    const auto sleeps = []() -> task<void> { co_await asyncfs::sleep_for(1h); };
+    all.spawn(waits(never));
+    all.spawn(sleeps());
+    all.spawn(sleeps());
+    co_await asyncfs::yield();
+    const asyncfs::loop_metrics m = at.home.metrics();
+    CHECK(m.completions == 10);
+    CHECK(m.callbacks >= 10);
+    CHECK(m.turns >= 10);
+    CHECK(m.lag.count() >= 10);
+    CHECK(m.waiting == 1);
+    CHECK(m.timers == 2);
+    CHECK(m.in_flight == 0);
+    CHECK(m.lifetime >= m.busy);
+    all.cancel();
+    co_await all.join();
+  }());
+}
+
+TEST_CASE("the longest callback is known with its operation and its line") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  unsigned line = 0;
+  asyncfs::run(home, [](unsigned& at) -> task<void> {
+    at = std::source_location::current().line() + 1;
+    co_await asyncfs::nop();
+    compute_for(20ms);
+    co_await asyncfs::nop();
+  }(line));
+  const asyncfs::loop_metrics m = home.metrics();
+  CHECK(m.longest.duration >= 15ms);
+  CHECK(m.longest.site.line() == line);
+  CHECK(m.longest.operation == "nop");
+  CHECK(m.longest.callbacks == 1);
+  CHECK(m.lag.max() >= 15ms);
+  CHECK(m.busy >= 15ms);
+}
+
+TEST_CASE("the line is that of the await that went on last, through the end of inner tasks") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  unsigned line = 0;
+  asyncfs::run(home, [](unsigned& at) -> task<void> {
+    const auto inner = []() -> task<void> { co_await asyncfs::nop(); };
+    at = std::source_location::current().line() + 1;
+    co_await inner();
+    compute_for(20ms);
+  }(line));
+  CHECK(home.metrics().longest.site.line() == line);
+}
+
+TEST_CASE("without metrics a loop counts and measures nothing") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  options.metrics = false;
+  asyncfs::loop home(options);
+  asyncfs::run(home, []() -> task<void> { co_await asyncfs::nop(); }());
+  const asyncfs::loop_metrics m = home.metrics();
+  CHECK(m.callbacks > 0);
+  CHECK(m.lifetime == 0ns);
+  CHECK(m.lag.count() == 0);
+}
+
+TEST_CASE("the stall reporter names the line that computed, and tells it from one that waited") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  watched_stalls stalls;
+  unsigned computed = 0, waited = 0;
+  {
+    const asyncfs::stall_reporter watch(home, 20ms, stalls.handler());
+    asyncfs::run(home, [](unsigned& one, unsigned& two) -> task<void> {
+      one = std::source_location::current().line() + 1;
+      co_await asyncfs::nop();
+      compute_for(100ms);
+      two = std::source_location::current().line() + 1;
+      co_await asyncfs::sleep_for(100ms);  // asleep is not blocked
+      std::this_thread::sleep_for(100ms);
+      co_await asyncfs::nop();
+    }(computed, waited));
+  }
+  REQUIRE(stalls.seen.size() == 2);
+  CHECK(stalls.seen[0].doing == asyncfs::stall::kind::computing);
+  CHECK(stalls.seen[0].site.line() == computed);
+  CHECK(stalls.seen[0].operation == "nop");
+  CHECK(stalls.seen[0].duration >= 20ms);
+  CHECK(stalls.seen[1].doing == asyncfs::stall::kind::waiting);
+  CHECK(stalls.seen[1].site.line() == waited);
+  const std::string words = asyncfs::describe(stalls.seen[0]);
+  CHECK(words.find("computing") != std::string::npos);
+  CHECK(words.find("insight.cpp:" + std::to_string(computed)) != std::string::npos);
+}
+
+TEST_CASE("a stall that does not end is said while it lasts") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  std::latch said(1);
+  bool lasting = false;
+  std::once_flag once;
+  const asyncfs::stall_reporter watch(home, 5ms, [&](const asyncfs::stall& one) {
+    std::call_once(once, [&] {
+      lasting = !one.over;
+      said.count_down();
+    });
+  });
+  asyncfs::run(home, [](std::latch& l) -> task<void> {
+    co_await asyncfs::nop();
+    l.wait();
+  }(said));
+  CHECK(lasting);
+}
+
+TEST_CASE("a loop that does not run is not blocked") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  watched_stalls stalls;
+  {
+    const asyncfs::stall_reporter watch(home, 5ms, stalls.handler());
+    asyncfs::run(home, []() -> task<void> { co_await asyncfs::nop(); }());
+    compute_for(50ms);
+  }
+  CHECK(stalls.seen.empty());
+}
+
+namespace {
+
+struct recorder final : asyncfs::loop_observer {
+  std::vector<std::string> started_names;
+  std::vector<std::uint64_t> open;
+  std::size_t completed_count = 0, ran_count = 0, entered_count = 0, unknown = 0;
+
+  void started(const operation& what, time_point) noexcept override {
+    started_names.emplace_back(what.name);
+    open.push_back(what.id);
+    unknown += what.site.line() == 0;
+  }
+  void completed(const outcome& what, time_point) noexcept override {
+    ++completed_count;
+    if (what.last && std::erase(open, what.id) != 1) ++unknown;
+  }
+  void ran(const std::source_location&, time_point begin, time_point end) noexcept override {
+    ++ran_count;
+    unknown += end < begin;
+  }
+  void entered(std::size_t, time_point, time_point) noexcept override { ++entered_count; }
+};
+
+}  // namespace
+
+TEST_CASE("an observer sees every operation begin and end once, on every engine") {
+  tests::on_every_engine([](tests::place& at) -> task<void> {
+    recorder seen;
+    at.home.observe(&seen);
+    co_await asyncfs::write_file(at.dir, "f", "text");
+    const std::string text = co_await asyncfs::read_file(at.dir, "f");
+    CHECK(text == "text");
+    co_await asyncfs::sleep_for(1ms);
+    asyncfs::event happened;
+    asyncfs::scope all(co_await asyncfs::this_task);
+    const auto waits = [](asyncfs::event& e) -> task<void> { co_await e.wait(); };
+    all.spawn(waits(happened));
+    co_await asyncfs::yield();
+    happened.set();
+    co_await all.join();
+    const std::error_code late = co_await tests::code_of(asyncfs::with_timeout(asyncfs::sleep_for(1h), 1ms));
+    CHECK(late == std::errc::timed_out);
+    at.home.observe(nullptr);
+    co_await asyncfs::nop();
+    CHECK(seen.open.empty());
+    CHECK(seen.unknown <= 2);  // the deadline's own timer has no line of its own
+    CHECK(seen.ran_count > 0);
+    CHECK(seen.entered_count > 0);
+    for (const char* name : {"create", "write", "timeout", "event.wait"}) {
+      INFO(name);
+      CHECK(std::ranges::count(seen.started_names, name) >= 1);
+    }
+  });
+}
+
+TEST_CASE("a trace is a JSON file with a beginning and an end for every operation") {
+  const tests::temporary_directory temporary;
+  const std::string path = temporary.path() + "/trace.json";
+  {
+    asyncfs::trace_writer trace(path);
+    asyncfs::loop_options options;
+    options.observer = trace.observer();
+    asyncfs::run(
+        []() -> task<void> {
+          for (int i = 0; i < 10; ++i) co_await asyncfs::nop();
+          co_await asyncfs::sleep_for(1ms);
+        }(),
+        options);
+    trace.finish();
+  }
+  std::stringstream all;
+  all << std::ifstream(path).rdbuf();
+  const std::string text = all.str();
+  const auto count = [&text](std::string_view what) {
+    std::size_t found = 0;
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
+    return found;
+  };
+  CHECK(text.starts_with("{"));
+  CHECK(text.ends_with("]}\n"));
+  CHECK(count("\"ph\":\"b\"") == 11);
+  CHECK(count("\"ph\":\"e\"") == 11);
+  CHECK(count("\"name\":\"nop\"") == 20);
+  CHECK(count("insight.cpp:") >= 11);
+  CHECK(count("{") == count("}"));
+}
+
+TEST_CASE("a trace that cannot be created or written says so and names the file") {
+  try {
+    asyncfs::trace_writer trace("/nonexistent/trace.json");
+    FAIL("no exception");
+  } catch (const std::system_error& e) {
+    CHECK(e.code() == std::errc::no_such_file_or_directory);
+    CHECK(std::string(e.what()).find("/nonexistent/trace.json") != std::string::npos);
+  }
+  asyncfs::trace_writer full("/dev/full");
+  CHECK_THROWS_AS(full.finish(), std::system_error);
+}
