@@ -201,7 +201,7 @@ void loop::take_in_completions() {
   meter_.completed(count);
   if (observer_ != nullptr) note_completions({batch_.data(), count});
   for (std::size_t i = 0; i < count; ++i) {
-    const completion& event = batch_[i];
+    completion& event = batch_[i];
     // The kernel's own work has pushed the operations out of the first-level cache.
     if (i + look_ahead < count) {
       const auto* soon = reinterpret_cast<const char*>(static_cast<std::uintptr_t>(batch_[i + look_ahead].user_data));
@@ -212,6 +212,8 @@ void loop::take_in_completions() {
     if (event.last()) {
       ++ended;
       bounded += op.bounded_;
+      if (event.value == -EINTR && begins_again(op, event)) [[unlikely]]
+        continue;
       static_cast<detail::scope_hook&>(op).unlink();
     }
     if (op.arrives_once_ && (event.flags & (completion::more | completion::notification)) == 0) [[likely]] {
@@ -225,6 +227,21 @@ void loop::take_in_completions() {
   }
   in_flight_ -= ended;
   bounded_in_flight_ -= bounded;
+}
+
+// A signal, or a cancel that met a system call under way, interrupted it before it did anything. Cancelled, that is how
+// it ends; otherwise it waits for its turn again. Not so where the first attempt leaves something behind: a descriptor
+// that is closed, a connection that is being made, whatever a function does.
+bool loop::begins_again(detail::pending& op, completion& event) noexcept {
+  if (!op.arrives_once_ || op.code() == opcode::close || op.code() == opcode::connect || op.code() == opcode::call)
+    return false;
+  if (op.scope_->requested_) {
+    event.value = -ECANCELED;
+    return false;
+  }
+  op.state_ = detail::pending::state::waiting_for_room;
+  backlog_.push_back(op);
+  return true;
 }
 
 void loop::take_in_posts() {

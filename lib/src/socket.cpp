@@ -128,8 +128,13 @@ void listener::prepare(request& slot) {
 
 void listener::arm(loop& home, cancel_scope& scope) {
   if (armed_) return home.move_to(scope, *this);
-  armed_ = true;
-  home.start_slowly(*this, scope);
+  armed_ = true;  // first: in a cancelled scope it ends at once
+  try {
+    home.start_slowly(*this, scope);
+  } catch (...) {
+    armed_ = false;
+    throw;
+  }
 }
 
 // Phase 1: keeps what came, and makes whoever waits ready. No user code runs here.
@@ -139,7 +144,12 @@ void listener::arrive(const completion& event) {
       queued_.erase(queued_.begin(), queued_.begin() + static_cast<std::ptrdiff_t>(taken_));
       taken_ = 0;
     }
-    queued_.push_back(event.value);
+    try {
+      queued_.push_back(event.value);
+    } catch (const std::bad_alloc&) {  // the connection is given up, and whoever waits is told
+      ::close(event.value);
+      error_ = ENOMEM;
+    }
     if (!event.last() && queued_.size() - taken_ >= most_queued && !pausing_) {
       pausing_ = true;
       home().cancel(*this);
@@ -165,8 +175,12 @@ void listener::run() {
   if (!waiter_) return;
   // Nothing to give and nothing wrong: the request merely ended, so it is made again.
   if (taken_ == queued_.size() && error_ == 0 && !stopped_) {
-    if (!armed_) arm(home(), origin());
-    return;
+    try {
+      if (!armed_) arm(home(), origin());
+      return;
+    } catch (const std::bad_alloc&) {
+      error_ = ENOMEM;
+    }
   }
   const std::coroutine_handle<> waiter = std::exchange(waiter_, nullptr);
   if (stopping_ != nullptr && at_rest()) home().make_ready(*std::exchange(stopping_, nullptr));

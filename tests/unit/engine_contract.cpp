@@ -350,3 +350,51 @@ TEST_CASE("destroying a loop with a timer pending ends the program, loudly") {
   CHECK(words.signal == SIGABRT);
   CHECK_THAT(words.message, Catch::Contains("drain"));
 }
+
+TEST_CASE("what was interrupted is asked for again, and what was cancelled meanwhile ends as cancelled") {
+  tests::fake_engine* engine = new tests::fake_engine;
+  asyncfs::loop home{std::unique_ptr<asyncfs::engine>(engine)};
+  std::size_t asked = 0;
+  engine->idle = [&] {
+    while (!engine->taken.empty()) engine->complete_first(++asked < 4 ? -EINTR : 9);
+  };
+  asyncfs::run(home, []() -> asyncfs::task<void> {
+    const asyncfs::file nowhere;
+    std::array<std::byte, 16> buffer{};
+    const std::size_t got = co_await nowhere.read_at(buffer, 0);
+    CHECK(got == 9);
+  }());
+  CHECK(asked == 4);
+  engine->idle = [&] {
+    if (!engine->cancels.empty()) engine->complete_first(-EINTR);
+  };
+  asyncfs::run(home, []() -> asyncfs::task<void> {
+    const asyncfs::file nowhere;
+    std::array<std::byte, 16> buffer{};
+    std::error_code error;
+    try {
+      static_cast<void>(co_await asyncfs::with_timeout(nowhere.read_at(buffer, 0), std::chrono::milliseconds(1)));
+    } catch (const std::system_error& e) {
+      error = e.code();
+    }
+    CHECK(error == std::errc::timed_out);
+  }());
+}
+
+TEST_CASE("a close that was interrupted is not made again") {
+  tests::fake_engine* engine = new tests::fake_engine;
+  asyncfs::loop home{std::unique_ptr<asyncfs::engine>(engine)};
+  std::size_t asked = 0;
+  engine->idle = [&] {
+    while (!engine->taken.empty()) {
+      ++asked;
+      engine->complete_first(-EINTR);
+    }
+  };
+  asyncfs::run(home, []() -> asyncfs::task<void> {
+    asyncfs::file nowhere;
+    const auto closed = co_await asyncfs::as_result(nowhere.close());
+    CHECK(closed.error() == std::errc::interrupted);
+  }());
+  CHECK(asked == 1);
+}

@@ -168,13 +168,12 @@ TEST_CASE("a request to stop on another thread reaches the task, or comes too la
   for (int i = 0; i < 300; ++i) {
     std::stop_source source;
     std::jthread other([&source] { source.request_stop(); });
-    const auto ended = asyncfs::run(
-        home, [](std::stop_token token) -> task<std::error_code> {
-          const auto naps = []() -> task<void> {
-            for (;;) co_await asyncfs::sleep_for(1us);
-          };
-          co_return co_await tests::code_of(asyncfs::with_stop_token(std::move(token), naps()));
-        }(source.get_token()));
+    const auto ended = asyncfs::run(home, [](std::stop_token token) -> task<std::error_code> {
+      const auto naps = []() -> task<void> {
+        for (;;) co_await asyncfs::sleep_for(1us);
+      };
+      co_return co_await tests::code_of(asyncfs::with_stop_token(std::move(token), naps()));
+    }(source.get_token()));
     CHECK(asyncfs::is_cancelled(ended));
   }
 }

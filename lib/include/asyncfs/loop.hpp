@@ -128,6 +128,7 @@ class loop {
   class posted_function;
   void turn(const std::function<bool()>& done);
   void take_in_completions();
+  bool begins_again(detail::pending& op, completion& event) noexcept;
   void take_in_posts();
   void run_ready();
   void fire_timers();
