@@ -1,12 +1,13 @@
 #include <asyncfs/file.hpp>
 
 #include <sys/sysmacros.h>
-#include <unistd.h>
+
+#include "testing/seam.hpp"
 
 namespace asyncfs {
 
 void descriptor::reset() noexcept {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  if (fd_ >= 0) detail::close_descriptor(std::exchange(fd_, -1));
 }
 
 namespace detail {

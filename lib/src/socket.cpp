@@ -3,12 +3,12 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "engine/kernel.hpp"
+#include "testing/seam.hpp"
 
 namespace asyncfs {
 
@@ -86,11 +86,19 @@ std::string endpoint::to_string() const {
 result<endpoint> socket::local() const {
   endpoint e;
   e.size_ = sizeof e.storage_;
+  if (auto* world = detail::simulated_descriptors::of(fd())) {
+    if (const std::int32_t error = world->local_address(fd(), e.data(), &e.size_); error < 0) return failure(-error);
+    return e;
+  }
   if (::getsockname(fd(), e.data(), &e.size_) != 0) return failure(errno);
   return e;
 }
 
 result<void> socket::set_option(int level, int name, int value) const noexcept {
+  if (auto* world = detail::simulated_descriptors::of(fd())) {
+    if (const std::int32_t error = world->set_option(fd()); error < 0) return failure(-error);
+    return {};
+  }
   if (::setsockopt(fd(), level, name, &value, sizeof value) != 0) return failure(errno);
   return {};
 }
@@ -115,7 +123,7 @@ task<std::size_t> receive_all(const socket& from, std::span<std::byte> buffer) {
 // ---- listener ------------------------------------------------------------------------------------------------------
 
 listener::~listener() {
-  for (std::size_t i = taken_; i < queued_.size(); ++i) ::close(queued_[i]);
+  for (std::size_t i = taken_; i < queued_.size(); ++i) detail::close_descriptor(queued_[i]);
 }
 
 listener::next_awaiter listener::next() noexcept { return next_awaiter(*this); }
@@ -147,7 +155,7 @@ void listener::arrive(const completion& event) {
     try {
       queued_.push_back(event.value);
     } catch (const std::bad_alloc&) {  // the connection is given up, and whoever waits is told
-      ::close(event.value);
+      detail::close_descriptor(event.value);
       error_ = ENOMEM;
     }
     if (!event.last() && queued_.size() - taken_ >= most_queued && !pausing_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <asyncfs/asyncfs.hpp>
+#include <asyncfs/testing/simulation.hpp>
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -25,10 +26,18 @@ struct engine_under_test {
   asyncfs::loop_options options;
 };
 
-// uring, threads, sync, and uring with all that can be done without the ring done without it.
+// Another order at every run of the program would be no test to rely on: the seed is fixed.
+inline asyncfs::loop_options simulation_of_real_files() {
+  using asyncfs::testing::simulation;
+  static simulation world({.seed = 1, .files = asyncfs::testing::simulation_options::files_kind::real});
+  return world.options();
+}
+
+// uring, threads, sync, uring with all that can be done without the ring done without it, and the simulator on real
+// files, which completes in any order and as late as it likes.
 inline std::vector<engine_under_test> all_engines() {
   using asyncfs::engine_kind;
-  std::vector<engine_under_test> all(4);
+  std::vector<engine_under_test> all(5);
   all[0].name = "uring";
   all[0].options.engine.kind = engine_kind::uring;
   all[1].name = "threads";
@@ -39,6 +48,8 @@ inline std::vector<engine_under_test> all_engines() {
   all[3].options.engine.kind = engine_kind::uring;
   for (const asyncfs::opcode_info& row : asyncfs::opcode_table)
     if (!row.twin.empty()) all[3].options.engine.run(row.code, asyncfs::runs::on_worker);
+  all[4].name = "sim on real files";
+  all[4].options = simulation_of_real_files();
   return all;
 }
 

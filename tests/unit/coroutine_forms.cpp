@@ -112,7 +112,6 @@ TEST_CASE("form: temporaries as arguments live through the await and are destroy
 TEST_CASE("form: an option struct built inside the awaited expression") {
   // Sound because copy_options is trivially destructible.
   STATIC_REQUIRE(std::is_trivially_destructible_v<asyncfs::copy_options>);
-  STATIC_REQUIRE(std::is_trivially_destructible_v<asyncfs::engine_options>);
   const tests::temporary_directory temporary;
   const auto copied = asyncfs::run(
       [](std::string path) -> task<asyncfs::copy_outcome> {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -133,6 +134,8 @@ struct engine_options {
   // What may wait for a peer stays in the ring all the same: a worker could not be cancelled.
   std::array<std::pair<opcode, runs>, opcode_table.size()> route{};
   std::size_t routes = 0;
+  // Makes the engine instead: for engines of the user's own, and for simulations (testing/simulation.hpp).
+  std::function<std::unique_ptr<asyncfs::engine>(const engine_options&)> make{};
 
   engine_options& run(opcode code, runs where) {
     route.at(routes++) = {code, where};

@@ -52,6 +52,7 @@ std::string explain_uring_refusal(const std::error_code& error) {
 }
 
 result<chosen_engine> make_engine(const engine_options& options) {
+  if (options.make) return chosen_engine{options.make(options), "given by the caller"};
   switch (options.kind) {
     case engine_kind::threads: return chosen_engine{detail::make_threads_engine(options), "asked for"};
     case engine_kind::sync: return chosen_engine{detail::make_sync_engine(options), "asked for"};

@@ -1,0 +1,258 @@
+#include "testing/memory/memory_world.hpp"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace asyncfs::detail::memory {
+
+namespace {
+
+// A day in 2026: files are older than the real clock of whoever compares.
+constexpr std::int64_t epoch_ns = std::int64_t{1'770'000'000} * 1'000'000'000;
+constexpr auto at_position = static_cast<std::uint64_t>(-1);
+
+}  // namespace
+
+memory_world::memory_world() : tree_(std::make_unique<tree>()), outer_(simulated_descriptors::current()) {
+  for (std::size_t i = 0; i < standard_.size(); ++i) standard_[i].sink = &sinks_[i];
+  tree_->now_ns = epoch_ns;
+  simulated_descriptors::current() = this;
+}
+
+memory_world::~memory_world() { simulated_descriptors::current() = outer_; }
+
+const std::array<memory_world::call, 256>& memory_world::calls() {
+  static const std::array<call, 256> table = [] {
+    std::array<call, 256> t{};
+    const auto set = [&t](opcode code, call fn) { t[static_cast<std::uint8_t>(code)] = fn; };
+    using w = memory_world;
+    for (const opcode code : {opcode::nop, opcode::fadvise, opcode::madvise, opcode::sync_file_range})
+      set(code, &w::nothing);
+    for (const opcode code : {opcode::read, opcode::write, opcode::readv, opcode::writev, opcode::recv, opcode::send})
+      set(code, &w::transfer);
+    set(opcode::openat, &w::openat);
+    set(opcode::openat2, &w::openat2);
+    set(opcode::create, &w::openat2);
+    set(opcode::close, &w::close_now);
+    set(opcode::statx, &w::statx);
+    set(opcode::fstat, &w::statx);
+    set(opcode::fsync, &w::fsync);
+    set(opcode::fallocate, &w::fallocate);
+    set(opcode::ftruncate, &w::ftruncate);
+    set(opcode::mkdirat, &w::mkdirat);
+    set(opcode::mknodat, &w::mknodat);
+    set(opcode::unlinkat, &w::unlinkat);
+    set(opcode::renameat, &w::renameat);
+    set(opcode::linkat, &w::linkat);
+    set(opcode::symlinkat, &w::symlinkat);
+    set(opcode::readlinkat, &w::readlinkat);
+    set(opcode::getdents, &w::getdents);
+    set(opcode::list_directory, &w::list_directory);
+    set(opcode::fchmod, &w::set_mode);
+    set(opcode::fchmodat, &w::set_mode);
+    set(opcode::fchownat, &w::set_owner);
+    set(opcode::utimensat, &w::set_times);
+    set(opcode::fsetxattr, &w::set_attribute);
+    set(opcode::setxattr, &w::set_attribute);
+    set(opcode::fgetxattr, &w::get_attribute);
+    set(opcode::getxattr, &w::get_attribute);
+    set(opcode::flistxattr, &w::list_attributes);
+    set(opcode::fremovexattr, &w::remove_attribute);
+    set(opcode::copy_file_range, &w::copy_file_range);
+    set(opcode::lseek, &w::seek);
+    set(opcode::call, &w::call_function);
+    set(opcode::pipe, &w::make_pipe);
+    set(opcode::socket, &w::make_socket);
+    set(opcode::bind, &w::bind);
+    set(opcode::listen, &w::listen);
+    set(opcode::accept, &w::accept);
+    set(opcode::connect, &w::connect);
+    set(opcode::shutdown, &w::shutdown);
+    set(opcode::poll_add, &w::poll);
+    return t;
+  }();
+  return table;
+}
+
+std::int32_t memory_world::attempt(const request& work, std::uint64_t& waits_on) {
+  const call fn = calls()[static_cast<std::uint8_t>(work.code)];
+  if (fn == nullptr) return -EOPNOTSUPP;
+  // Without power only what needs no device goes on.
+  if (!powered_ && work.code != opcode::close && work.code != opcode::nop && work.code != opcode::call) return -EIO;
+  waits_on_ = 0;
+  const std::int32_t value = (this->*fn)(work);
+  waits_on = waits_on_;
+  return value;
+}
+
+bool memory_world::may_wait(const request& work) const noexcept {
+  return describe(work.code).waits_for != readiness::none;
+}
+
+void memory_world::set_time(std::int64_t nanoseconds) noexcept { tree_->now_ns = epoch_ns + nanoseconds; }
+
+void memory_world::cut_power() { powered_ = false; }
+
+// ---- descriptors ---------------------------------------------------------------------------------------------------
+
+opened* memory_world::at(int fd) noexcept {
+  if (fd >= 0 && fd <= 2) return &standard_[static_cast<std::size_t>(fd)];
+  const auto index = static_cast<std::size_t>(fd) - first_simulated_descriptor;
+  if (fd >= first_simulated_descriptor && index < opened_.size() && opened_[index]) return opened_[index].get();
+  if (fd >= first_simulated_descriptor) ++bad_uses_;
+  return nullptr;
+}
+
+int memory_world::give(std::shared_ptr<opened> what) {
+  opened_.push_back(std::move(what));
+  ++open_count_;
+  return first_simulated_descriptor + static_cast<int>(opened_.size() - 1);
+}
+
+void memory_world::close(int fd) noexcept {
+  opened* const one = at(fd);
+  if (one == nullptr || fd <= 2) return;
+  if (one->end) streams_.close(*one->end);
+  opened_[static_cast<std::size_t>(fd) - first_simulated_descriptor].reset();
+  --open_count_;
+}
+
+std::int32_t memory_world::close_now(const request& work) {
+  if (at(work.fd) == nullptr) return -EBADF;
+  close(work.fd);
+  return 0;
+}
+
+std::int32_t memory_world::local_address(int fd, sockaddr* address, socklen_t* size) noexcept {
+  const opened* const one = at(fd);
+  if (one == nullptr) return -EBADF;
+  if (!one->end || !one->end->is_socket) return -ENOTSOCK;
+  std::string local = one->end->local;
+  if (local.empty()) {
+    local.assign(sizeof(sa_family_t), '\0');
+    const auto family = static_cast<sa_family_t>(one->end->family);
+    std::memcpy(local.data(), &family, sizeof family);
+  }
+  std::memcpy(address, local.data(), std::min<std::size_t>(*size, local.size()));
+  *size = static_cast<socklen_t>(local.size());
+  return 0;
+}
+
+std::int32_t memory_world::set_option(int fd) noexcept {
+  const opened* const one = at(fd);
+  return one == nullptr ? -EBADF : one->end && one->end->is_socket ? 0 : -ENOTSOCK;
+}
+
+void memory_world::lose_unsynced(int fd) noexcept {
+  opened* const one = at(fd);
+  if (one != nullptr && one->file != nullptr) tree_->lose_unsynced(*one->file);
+}
+
+node* memory_world::file_at(int fd, std::int32_t& error) noexcept {
+  opened* const one = at(fd);
+  if (one == nullptr || one->file == nullptr) {
+    error = one == nullptr ? -EBADF : -EINVAL;
+    return nullptr;
+  }
+  return one->file;
+}
+
+node* memory_world::directory_at(int fd, std::string_view path, std::int32_t& error) noexcept {
+  if (fd == AT_FDCWD || path.starts_with('/')) return &tree_->root();
+  node* const found = file_at(fd, error);
+  if (found != nullptr && !found->is_directory()) {
+    error = -ENOTDIR;
+    return nullptr;
+  }
+  if (error == -EINVAL) error = -ENOTDIR;
+  return found;
+}
+
+tree::place memory_world::find(int fd, std::string_view path, const tree::how& how) {
+  std::int32_t error = 0;
+  node* const from = directory_at(fd, path, error);
+  if (from == nullptr) return {.error = -error};
+  return tree_->find(*from, path, how);
+}
+
+tree::place memory_world::find(const request& work, std::uint64_t path_field, bool follow) {
+  return find(work.fd, work.pointer_at<const char>(path_field), {.follow_last = follow});
+}
+
+// ---- the small ones ------------------------------------------------------------------------------------------------
+
+std::int32_t memory_world::nothing(const request&) { return 0; }
+
+std::int32_t memory_world::call_function(const request& work) {
+  const auto& wanted = *work.pointer_at<const call_arguments>(work.address);
+  return wanted.function(wanted.argument);
+}
+
+std::int32_t memory_world::make_pipe(const request& work) {
+  auto both = streams_.make_pipe();
+  auto* const numbers = work.pointer_at<int>(work.address);
+  numbers[0] = give(std::make_shared<opened>(opened{.flags = O_RDONLY, .end = std::move(both.reader)}));
+  numbers[1] = give(std::make_shared<opened>(opened{.flags = O_WRONLY, .end = std::move(both.writer)}));
+  return 0;
+}
+
+std::int32_t memory_world::make_socket(const request& work) {
+  const auto type = static_cast<int>(work.offset) & ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (work.fd != AF_INET && work.fd != AF_INET6 && work.fd != AF_UNIX) return -EAFNOSUPPORT;
+  if (type != SOCK_STREAM) return -EPROTONOSUPPORT;
+  return give(std::make_shared<opened>(opened{.flags = O_RDWR, .end = streams_.make_socket(work.fd)}));
+}
+
+std::int32_t memory_world::bind(const request& work) {
+  opened* const one = at(work.fd);
+  if (one == nullptr || !one->end || !one->end->is_socket) return one == nullptr ? -EBADF : -ENOTSOCK;
+  return streams_.bind(*one->end, {work.pointer_at<const char>(work.address), static_cast<std::size_t>(work.offset)});
+}
+
+std::int32_t memory_world::listen(const request& work) {
+  opened* const one = at(work.fd);
+  if (one == nullptr || !one->end || !one->end->is_socket) return one == nullptr ? -EBADF : -ENOTSOCK;
+  return streams_.listen(*one->end, static_cast<int>(work.length));
+}
+
+std::int32_t memory_world::accept(const request& work) {
+  opened* const one = at(work.fd);
+  if (one == nullptr || !one->end || !one->end->is_socket) return one == nullptr ? -EBADF : -ENOTSOCK;
+  int error = 0;
+  auto taken = streams_.accept(*one->end, error, waits_on_);
+  if (!taken) return -error;
+  return give(std::make_shared<opened>(opened{.flags = O_RDWR, .end = std::move(taken)}));
+}
+
+std::int32_t memory_world::connect(const request& work) {
+  opened* const one = at(work.fd);
+  if (one == nullptr || !one->end || !one->end->is_socket) return one == nullptr ? -EBADF : -ENOTSOCK;
+  const std::string address(work.pointer_at<const char>(work.address), static_cast<std::size_t>(work.offset));
+  return streams_.connect(one->end, address, waits_on_);
+}
+
+std::int32_t memory_world::shutdown(const request& work) {
+  opened* const one = at(work.fd);
+  if (one == nullptr || !one->end || !one->end->is_socket) return one == nullptr ? -EBADF : -ENOTSOCK;
+  return streams_.shutdown(*one->end, static_cast<int>(work.length));
+}
+
+std::int32_t memory_world::poll(const request& work) {
+  opened* const one = at(work.fd);
+  if (one == nullptr) return -EBADF;
+  const auto events = static_cast<short>(work.options);
+  if (!one->end) return events & (POLLIN | POLLOUT);
+  const short ready = streams_.poll(*one->end, events);
+  if (ready != 0) return ready;
+  waits_on_ = (events & POLLOUT) != 0 && one->end->out ? one->end->out->id
+              : one->end->in                           ? one->end->in->id
+                                                       : one->end->id;
+  return -EAGAIN;
+}
+
+}  // namespace asyncfs::detail::memory
