@@ -29,7 +29,10 @@ struct engine_under_test {
 // Another order at every run of the program would be no test to rely on: the seed is fixed.
 inline asyncfs::loop_options simulation_of_real_files() {
   using asyncfs::testing::simulation;
-  static simulation world({.seed = 1, .files = asyncfs::testing::simulation_options::files_kind::real});
+  // Quick enough that what tests sleep for is long to it, as to a kernel.
+  static simulation world({.seed = 1,
+                           .files = asyncfs::testing::simulation_options::files_kind::real,
+                           .latency = std::chrono::microseconds(50)});
   return world.options();
 }
 
@@ -99,8 +102,8 @@ inline std::string refusal(const engine_under_test& one) {
 
 // Runs `test(place&)`, a coroutine that captures nothing, once on each engine. No descriptor may be left at the end.
 template <class F>
-void on_every_engine(F test, unsigned seconds = 60) {
-  for (const engine_under_test& one : all_engines()) {
+void on_engines(const std::vector<engine_under_test>& engines, F test, unsigned seconds) {
+  for (const engine_under_test& one : engines) {
     DYNAMIC_SECTION(one.name) {
       if (const std::string reason = refusal(one); !reason.empty()) {
         leave_out("the engine '" + one.name + "': " + reason);
@@ -121,6 +124,18 @@ void on_every_engine(F test, unsigned seconds = 60) {
       ::alarm(0);
     }
   }
+}
+
+template <class F>
+void on_every_engine(F test, unsigned seconds = 60) {
+  on_engines(all_engines(), test, seconds);
+}
+// Without the simulator, for what is about threads and real time.
+template <class F>
+void on_every_engine_with_threads(F test, unsigned seconds = 60) {
+  auto engines = all_engines();
+  std::erase_if(engines, [](const engine_under_test& one) { return one.name.starts_with("sim"); });
+  on_engines(engines, test, seconds);
 }
 
 inline std::string where(const std::source_location& at) {

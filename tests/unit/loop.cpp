@@ -37,7 +37,7 @@ TEST_CASE("posts of other threads run on the loop's thread, each thread's in ord
 }
 
 TEST_CASE("a post wakes a loop that sleeps") {
-  tests::on_every_engine([](tests::place& at) -> task<void> {
+  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
     // Nothing but the post can end this: the loop has no operation, and its only timer is an hour away.
     for (int i = 0; i < 50; ++i) {
       std::jthread waker([&home = at.home, i] {
