@@ -324,15 +324,17 @@ TEST_CASE("more connections than a listener queues are all served in the end") {
 
 TEST_CASE("a task that waits for connections ends when its scope is cancelled, and the listener may go with it") {
   on_every_engine([](place& at) -> task<void> {
-    bool ended = false;
-    auto serve = [](bool& e) -> task<void> {
+    bool listening = false, ended = false;
+    auto serve = [](bool& l, bool& e) -> task<void> {
       const std::unique_ptr<asyncfs::listener> incoming = co_await asyncfs::listen(endpoint::loopback(0));
+      l = true;
       const auto connection = co_await incoming->next();
       CHECK_FALSE(connection.has_value());
       e = true;
     };
     {
-      const asyncfs::future<void> dropped = asyncfs::spawn(at.home, serve(ended));
+      const asyncfs::future<void> dropped = asyncfs::spawn(at.home, serve(listening, ended));
+      co_await until(listening);
       co_await asyncfs::sleep_for(2ms);
     }
     co_await until(ended);
