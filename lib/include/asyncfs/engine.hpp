@@ -134,7 +134,8 @@ enum class engine_kind : std::uint8_t { automatic, uring, threads, sync };
 // What goes wrong on purpose, for tests: asyncfs/testing/ring_faults.hpp fills it in.
 struct engine_faults {
   // Asked of every request as it is submitted, on the loop's thread. A value makes the request complete with that (what
-  // the system call would return, or minus errno) instead of being carried out; a close closes all the same. Under the
+  // the system call would return, or minus errno) instead of being carried out; a close closes all the same, unless it was
+  // to be cancelled. Under the
   // uring engine the completion comes through the ring.
   std::function<std::optional<std::int32_t>(const request&)> inject{};
   // Opcodes that the uring engine's ring is told to refuse: they complete with EACCES.

@@ -76,7 +76,7 @@ class threads_engine final : public engine {
   void start(const request& work) {
     if (faults_ != nullptr && faults_->inject) [[unlikely]]
       if (const auto value = faults_->inject(work)) {
-        if (work.code == opcode::close) {
+        if (work.code == opcode::close && *value != -ECANCELED) {
           poller_.forget(work.fd);
           static_cast<void>(perform(work));
         }

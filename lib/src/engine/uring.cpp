@@ -340,7 +340,7 @@ class uring_engine final : public engine {
   // An injected result. The kernel carries it where it can. REQUIRES a free slot.
   bool complete_with(const request& work, std::int32_t value) {
     if (!injects_in_ring_) finished_.reserve();
-    if (work.code == opcode::close) static_cast<void>(perform(work));
+    if (work.code == opcode::close && value != -ECANCELED) static_cast<void>(perform(work));
     if (!injects_in_ring_) {
       finished_.put({.user_data = work.user_data, .value = value, .flags = 0});
       return true;
