@@ -43,6 +43,8 @@ void job_board::make_job() {
 }
 
 void job_board::submit(const request& work) {
+  const bool computes = work.code == opcode::call && work.options != 0;
+  worker_pool& pool = computes ? worker_pool::computing() : worker_pool::blocking();  // made the first time
   if (free_ == nullptr) make_job();
   cancelled_.reserve();
   job& next = *std::exchange(free_, free_->next_free);
@@ -50,8 +52,7 @@ void job_board::submit(const request& work) {
   unfinished_.insert(next);
   next.now.store(job::state::queued, std::memory_order_relaxed);
   with_workers_.fetch_add(1, std::memory_order_relaxed);
-  const bool computes = work.code == opcode::call && work.options != 0;
-  (computes ? worker_pool::computing() : worker_pool::blocking()).submit(next);
+  pool.submit(next);
 }
 
 bool job_board::cancel(std::uint64_t user_data) noexcept {
