@@ -185,6 +185,14 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
   list_arguments arguments{.buffer = scratch.data(), .capacity = scratch.size()};
   if (work->handle) arguments.directory = work->handle->fd();
   const bool first = !work->handle;
+  // Until the handle has it, an opened directory is ours to close.
+  struct opened {
+    const list_arguments& by;
+    bool ours;
+    ~opened() {
+      if (ours) descriptor(by.directory).reset();
+    }
+  } open{arguments, first};
   do {
     const directory& at = work->handle ? *work->handle : *work->within->handle;
     const char* const name = work->node->name();
@@ -194,6 +202,7 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
       read = co_await as_result(at.list(name, arguments, {.follow = work->follow}));
     if (arguments.directory >= 0 && !work->handle) {
       work->handle = std::make_shared<directory>(arguments.directory);
+      open.ours = false;
       if (read && first && options_.enter) {
         const bool wanted = co_await options_.enter(*work->node, *work->handle);
         if (!wanted) {

@@ -184,7 +184,12 @@ class listener::next_awaiter {
   template <class P>
   void await_suspend(std::coroutine_handle<P> waiter) {
     from_.waiter_ = waiter;
-    from_.arm(waiter.promise().home(), waiter.promise().scope());
+    try {
+      from_.arm(waiter.promise().home(), waiter.promise().scope());
+    } catch (...) {
+      from_.waiter_ = nullptr;  // it goes on, with the exception
+      throw;
+    }
   }
   std::optional<socket> await_resume();
 
