@@ -12,17 +12,23 @@ struct frame_pool::thread_cleaner {
     thread_local thread_cleaner cleaner;
     static_cast<void>(&cleaner);
   }
-  ~thread_cleaner() {
+  ~thread_cleaner() { give_back(); }
+  static void give_back() noexcept {
     for (std::size_t c = 0; c < classes; ++c) {
       list& free = lists_[c];
       while (block* kept = free.head) {
         free.head = kept->next;
         ::operator delete(kept, (c + 1) * granule);
       }
-      free.room = 0;  // what other destructors of this thread still free goes to the heap
+      free.room = 0;  // what this thread frees from here on goes to the heap
     }
   }
 };
+
+void frame_pool::keep_nothing() noexcept {
+  thread_cleaner::make_once();
+  thread_cleaner::give_back();
+}
 
 void* frame_pool::allocate_slowly(std::size_t bytes) {
   thread_cleaner::make_once();

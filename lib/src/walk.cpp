@@ -108,23 +108,30 @@ walk::next_awaiter walk::next() noexcept { return next_awaiter(*this); }
 
 void walk::stop() noexcept {
   std::unique_lock lock(mutex_);
-  stopped_ = true;
+  stopped_ = true;  // so that nothing is emitted or taken any more, which may throw
   lanes_.clear();
   ready_count_ = 0;
-  const auto woken = settle();
+  waiting_list woken;
+  settle(woken);
   lock.unlock();
-  for (waiting* one : woken) one->wake();
+  wake_all(woken);
 }
 
 bool walk::next_awaiter::wait() {
   std::unique_lock lock(from_.mutex_);
   entry_ = from_.take(home());
   const bool waits = !entry_ && !from_.finished();
-  if (waits) from_.takers_.push_back(this);
+  if (waits) from_.takers_.push_front(*this);
   // This may serve the very task that was queued above: it then wakes by way of the ready queue like any other.
-  const auto woken = from_.settle();
+  waiting_list woken;
+  try {
+    from_.settle(woken);
+  } catch (...) {  // nobody was served yet
+    if (linked()) unlink();
+    throw;
+  }
   lock.unlock();
-  for (waiting* one : woken) one->wake();
+  wake_all(woken);
   return waits;
 }
 
@@ -138,7 +145,7 @@ class walk::claim_awaiter final : public waiting {
     const std::lock_guard lock(from_.mutex_);
     claimed_ = from_.claim();
     if (claimed_ || from_.finished()) return false;
-    from_.listers_.push_back(this);
+    from_.listers_.push_front(*this);
     return true;
   }
   pending_ptr await_resume() noexcept { return std::move(claimed_); }
@@ -153,10 +160,15 @@ task<void> walk::drive() {
     claim_awaiter next(*this);
     pending_ptr work = co_await next;
     if (!work) co_return;
-    if (work->node->depth() == 0)
-      co_await list_roots(std::move(work));
-    else
-      co_await list(std::move(work), {scratch.get(), scratch_bytes});
+    try {
+      if (work->node->depth() == 0)
+        co_await list_roots(work);
+      else
+        co_await list(work, {scratch.get(), scratch_bytes});
+    } catch (...) {
+      work->within.reset();  // they would hold each other, as in ~walk
+      throw;
+    }
   }
 }
 
@@ -185,6 +197,14 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
   list_arguments arguments{.buffer = scratch.data(), .capacity = scratch.size()};
   if (work->handle) arguments.directory = work->handle->fd();
   const bool first = !work->handle;
+  // Until the handle has it, an opened directory is ours to close.
+  struct opened {
+    const list_arguments& by;
+    bool ours;
+    ~opened() {
+      if (ours) descriptor(by.directory).reset();
+    }
+  } open{arguments, first};
   do {
     const directory& at = work->handle ? *work->handle : *work->within->handle;
     const char* const name = work->node->name();
@@ -194,6 +214,7 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
       read = co_await as_result(at.list(name, arguments, {.follow = work->follow}));
     if (arguments.directory >= 0 && !work->handle) {
       work->handle = std::make_shared<directory>(arguments.directory);
+      open.ours = false;
       if (read && first && options_.enter) {
         const bool wanted = co_await options_.enter(*work->node, *work->handle);
         if (!wanted) {
@@ -266,9 +287,10 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
       ready.push_back({listing, begin, i});
     }
   }
-  const auto woken = settle();
+  waiting_list woken;
+  settle(woken);
   lock.unlock();
-  for (waiting* one : woken) one->wake();
+  wake_all(woken);
 }
 
 void walk::publish_failure(const pending_ptr& work, std::error_code error, std::string_view operation) {
@@ -280,9 +302,10 @@ void walk::publish_failure(const pending_ptr& work, std::error_code error, std::
   work->error = error;
   work->operation = operation;
   if (options_.order == walk_order::none) emit_failure(work);
-  const auto woken = settle();
+  waiting_list woken;
+  settle(woken);
   lock.unlock();
-  for (waiting* one : woken) one->wake();
+  wake_all(woken);
 }
 
 void walk::add_children(const listing_ptr& listing) {
@@ -302,8 +325,8 @@ void walk::add_children(const listing_ptr& listing) {
       child->follow = roots_[i].follow;
       child->node->shown_ = roots_[i].shown;
     }
-    if (ordered) item.child = child;
-    unlisted_.push_back(std::move(child));
+    unlisted_.push_back(child);  // before the listing holds it: see ~walk
+    if (ordered) item.child = std::move(child);
   }
 }
 
@@ -400,22 +423,28 @@ bool walk::finished() const noexcept {
   return options_.order == walk_order::none ? unlisted_.empty() : levels_.empty();
 }
 
-std::vector<walk::waiting*> walk::settle() {
-  std::vector<waiting*> woken;
+// Throws before anybody was served, or not at all.
+void walk::settle(waiting_list& woken) {
   if (options_.order != walk_order::none && !stopped_) emit();
   // Those on this loop first: waking them is cheap, and what was just listed is in this CPU's cache.
   const loop* const here = loop::current();
-  const auto serve = [&](std::vector<waiting*>& queue, auto&& give) {
-    std::ranges::stable_partition(queue, [here](const waiting* one) { return one->home() != here; });
-    while (!queue.empty()) {
-      if (!give(*queue.back()) && !finished()) return;
-      woken.push_back(queue.back());
-      queue.pop_back();
-    }
+  const auto serve = [&](waiting_list& queue, auto&& give) {
+    bool more = true;
+    for (const bool ours : {true, false})
+      queue.for_each([&](waiting& one) {
+        if (!more || (one.home() == here) != ours) return;
+        more = give(one) || finished();
+        if (!more) return;
+        one.unlink();
+        woken.push_back(one);
+      });
   };
   serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home())).has_value(); });
   serve(listers_, [this](waiting& one) { return (one.claimed_ = claim()) != nullptr; });
-  return woken;
+}
+
+void walk::wake_all(waiting_list& woken) noexcept {
+  while (waiting* one = woken.pop_front()) one->wake();
 }
 
 }  // namespace asyncfs

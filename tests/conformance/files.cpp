@@ -381,6 +381,19 @@ TEST_CASE("close gives the descriptor back, once") {
   });
 }
 
+TEST_CASE("closing cannot be cancelled: a scope that ends early loses no descriptor") {
+  on_every_engine([](place& at) -> task<void> {
+    asyncfs::file f = co_await at.dir.create("file", O_RDWR, 0600);
+    const int number = f.fd();
+    const asyncfs::task_context here = co_await asyncfs::this_task;
+    asyncfs::cancel_scope ended(&here.scope);
+    ended.cancel();
+    auto close = [](asyncfs::file& open) -> task<void> { co_await open.close(); };
+    co_await close(f).in(ended);
+    CHECK(::fcntl(number, F_GETFD) == -1);
+  });
+}
+
 TEST_CASE("descriptors are not inherited by programs that are started") {
   on_every_engine([](place& at) -> task<void> {
     const asyncfs::file made = co_await fresh(at);

@@ -14,9 +14,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <asyncfs/detail/mailbox.hpp>
 #include <asyncfs/request.hpp>
@@ -50,7 +53,8 @@ class engine {
     return next_slot_++;
   }
 
-  // Takes a copy of a request that is not direct. False: no room now; try again after `enter`.
+  // Takes a copy of a request that is not direct. False: no room now; try again after `enter`. May throw
+  // std::bad_alloc, and then nothing was started; room for what the request's end needs is made here and nowhere else.
   [[nodiscard]] virtual bool submit(const request& work) = 0;
 
   // Asks to end the requests with this user_data early. Goes ahead of everything not yet submitted.
@@ -127,6 +131,20 @@ enum class engine_kind : std::uint8_t { automatic, uring, threads, sync };
 // "auto", "uring", "threads" or "sync"; nothing for any other word.
 [[nodiscard]] result<engine_kind> parse_engine_kind(std::string_view word);
 
+// What goes wrong on purpose, for tests: asyncfs/testing/ring_faults.hpp fills it in.
+struct engine_faults {
+  // Asked of every request as it is submitted, on the loop's thread. A value makes the request complete with that (what
+  // the system call would return, or minus errno) instead of being carried out; a close closes all the same, unless it was
+  // to be cancelled. Under the
+  // uring engine the completion comes through the ring.
+  std::function<std::optional<std::int32_t>(const request&)> inject{};
+  // Opcodes that the uring engine's ring is told to refuse: they complete with EACCES.
+  std::vector<opcode> denied{};
+  // Opcodes that the uring engine takes for unknown to this kernel, and falls back for. Denied as well.
+  std::vector<opcode> missing{};
+};
+
+// Stays trivially destructible, so that it may be built inside an awaited expression.
 struct engine_options {
   engine_kind kind = engine_kind::automatic;
   unsigned entries = 512;  // submission queue entries; halved while the kernel refuses with ENOMEM
@@ -136,6 +154,8 @@ struct engine_options {
   std::size_t routes = 0;
   // Makes the engine instead: for engines of the user's own, and for simulations (testing/simulation.hpp).
   std::function<std::unique_ptr<asyncfs::engine>(const engine_options&)> make{};
+
+  const engine_faults* faults = nullptr;  // for tests; the caller's, and must outlive the engine
 
   engine_options& run(opcode code, runs where) {
     route.at(routes++) = {code, where};

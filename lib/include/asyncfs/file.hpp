@@ -215,8 +215,9 @@ class file {
     return detail::plain<opcode::ficlone, void>({.fd = to.fd(), .file_index = fd()});
   }
 
-  // close(2). The descriptor is gone whatever the outcome, also when the operation is dropped unstarted.
-  auto close() noexcept { return detail::plain<opcode::close, void>({.fd = fd_.release()}); }
+  // close(2). The descriptor is gone whatever the outcome, also when the operation is dropped unstarted: then it is not
+  // even closed. Cancelling does not keep it from being closed.
+  auto close() noexcept { return operation(detail::close_kind(std::move(fd_))); }
 
  private:
   static std::uint32_t clamp(std::size_t bytes) noexcept {

@@ -43,6 +43,9 @@ class frame_pool {
     release_slowly(memory, bytes);
   }
 
+  // For tests that make allocations fail: from here on this thread keeps nothing, and asks the heap each time.
+  static void keep_nothing() noexcept;
+
  private:
   struct block {
     block* next;

@@ -111,7 +111,7 @@ class socket {
   auto shutdown(int how) const noexcept {
     return detail::plain<opcode::shutdown, void>({.fd = fd(), .length = static_cast<std::uint32_t>(how)});
   }
-  auto close() noexcept { return detail::plain<opcode::close, void>({.fd = fd_.release()}); }
+  auto close() noexcept { return operation(detail::close_kind(std::move(fd_))); }
 
   // Plain system calls; they never wait.
   [[nodiscard]] result<endpoint> local() const;
@@ -184,7 +184,12 @@ class listener::next_awaiter {
   template <class P>
   void await_suspend(std::coroutine_handle<P> waiter) {
     from_.waiter_ = waiter;
-    from_.arm(waiter.promise().home(), waiter.promise().scope());
+    try {
+      from_.arm(waiter.promise().home(), waiter.promise().scope());
+    } catch (...) {
+      from_.waiter_ = nullptr;  // it goes on, with the exception
+      throw;
+    }
   }
   std::optional<socket> await_resume();
 

@@ -12,6 +12,7 @@
 //
 // Threads: `next` and `drive` from any loop's thread; the walk must outlive both. An error in a
 // directory is an entry with `error` set; the walk goes on. To end early call `stop`: waiting is not cancelled by scopes.
+// Out of memory `next` and `drive` throw std::bad_alloc; then `stop` the walk, so that nobody waits for what is lost.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include <asyncfs/detail/list.hpp>
 #include <asyncfs/detail/wakeable.hpp>
 #include <asyncfs/directory.hpp>
 #include <asyncfs/short_lock.hpp>
@@ -122,12 +124,14 @@ class walk {
   using pending_ptr = std::shared_ptr<detail::walk_pending>;
   class claim_awaiter;
   // A task that waits for an entry or for a directory to list; what it waits for is put into it before it wakes.
-  class waiting : public detail::wakeable {
+  class waiting : public detail::wakeable, public detail::list_hook {
    protected:
     friend class walk;
+    waiting() noexcept : list_hook() {}
     std::optional<walk_entry> entry_;
     pending_ptr claimed_;
   };
+  using waiting_list = detail::list<waiting, detail::list_hook>;
   struct range {  // found and not yet taken
     listing_ptr listing;
     std::size_t next, end;
@@ -159,7 +163,8 @@ class walk {
   [[nodiscard]] pending_ptr claim();
   [[nodiscard]] bool finished() const noexcept;
   // Gives what there is to those who wait; wake them once the mutex is released.
-  [[nodiscard]] std::vector<waiting*> settle();
+  void settle(waiting_list& woken);
+  static void wake_all(waiting_list& woken) noexcept;
 
   const walk_options options_;
   const std::vector<walk_root> roots_;
@@ -172,7 +177,7 @@ class walk {
   unsigned listing_now_ = 0;
   std::uint64_t next_sequence_ = 0;
   bool stopped_ = false;
-  std::vector<waiting*> takers_, listers_;
+  waiting_list takers_, listers_;
 };
 
 class walk::next_awaiter final : public waiting {

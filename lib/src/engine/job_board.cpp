@@ -13,6 +13,7 @@ struct job_board::job final : work_item, letter {
 
   job_board* board = nullptr;
   job* next_free = nullptr;
+  job* next_alike = nullptr;
   request work;
   std::int32_t value = 0;
   std::atomic<state> now{state::free};
@@ -34,46 +35,49 @@ job_board::~job_board() {
   while (with_workers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
 }
 
+void job_board::make_job() {
+  unfinished_.reserve(jobs_.size() + 1);
+  jobs_.push_back(std::make_unique<job>());
+  jobs_.back()->board = this;
+  free_ = jobs_.back().get();
+}
+
 void job_board::submit(const request& work) {
-  if (free_ == nullptr) {
-    jobs_.push_back(std::make_unique<job>());
-    jobs_.back()->board = this;
-    free_ = jobs_.back().get();
-  }
+  const bool computes = work.code == opcode::call && work.options != 0;
+  worker_pool& pool = computes ? worker_pool::computing() : worker_pool::blocking();  // made the first time
+  if (free_ == nullptr) make_job();
+  cancelled_.reserve();
   job& next = *std::exchange(free_, free_->next_free);
   next.work = work;
+  unfinished_.insert(next);
   next.now.store(job::state::queued, std::memory_order_relaxed);
   with_workers_.fetch_add(1, std::memory_order_relaxed);
-  const bool computes = work.code == opcode::call && work.options != 0;
-  (computes ? worker_pool::computing() : worker_pool::blocking()).submit(next);
+  pool.submit(next);
 }
 
 bool job_board::cancel(std::uint64_t user_data) noexcept {
-  for (const auto& candidate : jobs_) {
-    if (candidate->work.user_data != user_data) continue;
+  bool here = false;
+  unfinished_.for_each(user_data, [&](job& one) {
+    here = true;
     auto expected = job::state::queued;
-    if (candidate->now.compare_exchange_strong(expected, job::state::cancelled)) {
-      cancelled_.push_back({.user_data = user_data, .value = -ECANCELED, .flags = 0});
-      return true;
-    }
-    if (expected == job::state::running) return true;
-  }
-  return false;
+    if (!one.now.compare_exchange_strong(expected, job::state::cancelled)) return;
+    unfinished_.erase(one);
+    cancelled_.put({.user_data = user_data, .value = -ECANCELED, .flags = 0});
+  });
+  return here;
 }
 
 std::size_t job_board::reap(std::span<completion> batch) noexcept {
-  std::size_t count = 0;
-  while (count < batch.size() && !cancelled_.empty()) {
-    batch[count++] = cancelled_.back();
-    cancelled_.pop_back();
-  }
+  std::size_t count = cancelled_.take(batch);
   while (count < batch.size()) {
     letter* mail = finished_.take();
     if (mail == nullptr) break;
     job& done = *static_cast<job*>(mail);
-    const bool was_cancelled = done.now.exchange(job::state::free, std::memory_order_relaxed) == job::state::cancelled;
-    if (!was_cancelled) batch[count++] = {.user_data = done.work.user_data, .value = done.value, .flags = 0};
-    done.work.user_data = 0;
+    if (done.now.exchange(job::state::free, std::memory_order_relaxed) != job::state::cancelled) {
+      unfinished_.erase(done);
+      cancelled_.release();
+      batch[count++] = {.user_data = done.work.user_data, .value = done.value, .flags = 0};
+    }
     done.next_free = std::exchange(free_, &done);
   }
   return count;

@@ -51,10 +51,26 @@ std::int64_t write_with(const request& r, int flags) {
   return ::pwritev2(r.fd, &piece, 1, static_cast<off_t>(r.offset), flags);
 }
 
+// Opens with O_NONBLOCK, and takes it off again: a FIFO or a line without a peer would keep the thread for ever, beyond
+// any cancel. The ring does the same. EAGAIN, from a lease that is being broken, is the caller's to deal with.
+template <class Open>
+std::int64_t open_at_once(std::uint64_t flags, Open&& open_as) {
+  if ((flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) != 0) return open_as(flags);
+  const std::int64_t fd = open_as(flags | O_NONBLOCK);
+  if (fd >= 0) ::fcntl(static_cast<int>(fd), F_SETFL, static_cast<int>(flags));
+  return fd;
+}
+
 std::int64_t open_with(const request& r, std::uint64_t resolve) {
   open_how how = *r.pointer_at<const open_how>(r.offset);
   how.resolve |= resolve;
-  return ::syscall(SYS_openat2, r.fd, path(r, r.address), &how, sizeof how);
+  const auto open_as = [&](std::uint64_t flags) {
+    how.flags = flags;
+    return ::syscall(SYS_openat2, r.fd, path(r, r.address), &how, sizeof how);
+  };
+  const std::uint64_t flags = how.flags;
+  const std::int64_t fd = open_at_once(flags, open_as);
+  return fd < 0 && errno == EAGAIN && (how.resolve & RESOLVE_CACHED) == 0 ? open_as(flags) : fd;
 }
 
 std::int64_t list_with(const request& r, std::uint64_t resolve) {
@@ -123,7 +139,11 @@ constexpr auto twins = [] {
     return ::fallocate(r.fd, static_cast<int>(r.length), static_cast<off_t>(r.offset), static_cast<off_t>(r.address));
   });
   set(opcode::openat, [](const request& r) -> std::int64_t {
-    return ::openat(r.fd, path(r, r.address), static_cast<int>(r.options), static_cast<mode_t>(r.length));
+    const auto open_as = [&r](std::uint64_t flags) -> std::int64_t {
+      return ::openat(r.fd, path(r, r.address), static_cast<int>(flags), static_cast<mode_t>(r.length));
+    };
+    const std::int64_t fd = open_at_once(r.options, open_as);
+    return fd < 0 && errno == EAGAIN ? open_as(r.options) : fd;
   });
   set(opcode::openat2, [](const request& r) { return open_with(r, 0); });
   set(opcode::create, [](const request& r) { return open_with(r, 0); });

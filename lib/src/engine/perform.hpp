@@ -9,7 +9,8 @@
 
 namespace asyncfs::detail {
 
-// The system call's result, or minus errno. Blocks as long as the call does; EINTR is retried.
+// The system call's result, or minus errno. Blocks as long as the call does; EINTR is retried. Opening a FIFO does not
+// wait for its other end, as in the ring: to write to one that nobody reads is ENXIO.
 [[nodiscard]] std::int32_t perform(const request& work) noexcept;
 
 // The same without ever waiting: -EAGAIN when it would have to; for a connection -EINPROGRESS, and -EAGAIN when there

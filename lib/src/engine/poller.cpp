@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "engine/kernel.hpp"
 #include "engine/perform.hpp"
@@ -18,6 +22,9 @@ namespace {
 
 constexpr std::size_t events_a_poll = 256;
 constexpr int accepts_a_turn = 64;  // a flood of connections must not keep others waiting
+constexpr int retry_after_ms =
+    4;  // a full queue of a Unix socket: long enough to cost nothing, short enough to wait for
+constexpr std::uint64_t bell_key = static_cast<std::uint64_t>(-1);  // no descriptor: they are not negative
 
 bool is_multishot(const request& work) noexcept {
   return work.code == opcode::accept && (work.priority & kernel::accept_multishot) != 0;
@@ -35,11 +42,17 @@ void set_nonblocking(int fd, bool on) noexcept {
   if (flags >= 0 && flags != wanted) ::fcntl(fd, F_SETFL, wanted);
 }
 
+// Which socket a descriptor is: the number may be another's by the next time.
+ino_t identity(int fd) noexcept {
+  struct stat status{};
+  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 }  // namespace
 
-poller::poller(int bell_fd) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), bell_fd_(bell_fd) {
+poller::poller(int bell_fd, completion_queue& out) : out_(out), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_ < 0) throw std::system_error(errno, std::system_category(), "epoll_create1");
-  epoll_event event{.events = EPOLLIN, .data = {.fd = bell_fd}};
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = bell_key}};
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, bell_fd, &event) != 0) {
     const int error = errno;
     ::close(epoll_);
@@ -49,110 +62,178 @@ poller::poller(int bell_fd) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), bell_fd_(b
 
 poller::~poller() { ::close(epoll_); }
 
-poller::outcome poller::run(request& work, std::vector<completion>& out) {
+// Puts the request's completion out once it has one, into the room reserved for it.
+poller::outcome poller::run(request& work) noexcept {
   for (int i = 0;; ++i) {
     const std::int32_t value = attempt(work);
-    if (work.code == opcode::connect && (value == -EINPROGRESS || value == -EAGAIN)) {
-      work.extra = value == -EINPROGRESS ? 1 : 0;  // under way: the next attempt asks for its outcome
-      return value == -EINPROGRESS ? outcome::wait : outcome::no_readiness;
+    if (work.code == opcode::connect) {
+      if (value == -EINPROGRESS) {
+        work.extra = 1;  // under way: the next attempt asks for its outcome
+        return outcome::wait;
+      }
+      if (value == -EAGAIN && work.pointer_at<const sockaddr>(work.address)->sa_family == AF_UNIX)
+        return outcome::try_later;
+    } else if (value == -EAGAIN) {
+      return outcome::wait;
     }
-    if (value == -EAGAIN) return outcome::wait;
     if (!is_multishot(work) || value < 0) {
-      out.push_back({.user_data = work.user_data, .value = value, .flags = 0});
+      out_.put({.user_data = work.user_data, .value = value, .flags = 0});
       return outcome::done;
     }
-    out.push_back({.user_data = work.user_data, .value = value, .flags = completion::more});
-    if (i == accepts_a_turn) return outcome::wait;
+    out_.put_extra({.user_data = work.user_data, .value = value, .flags = completion::more});
+    if (i == accepts_a_turn || !out_.has_extra()) return outcome::wait;
   }
 }
 
-bool poller::start(const request& work, std::vector<completion>& out) {
-  request trial = work;
-  if (trial.code == opcode::accept || trial.code == opcode::connect) set_nonblocking(trial.fd, true);
-  auto& slot = descriptors_[trial.fd];
-  if (!slot) slot = std::make_unique<watched>();
-  waiters& queue = waits_for_output(trial) ? slot->output : slot->input;
-  // Order of arrival is kept: nobody overtakes a request that already waits for the same thing.
-  if (queue.empty()) {
-    const outcome now = run(trial, out);
-    if (now == outcome::done) return true;
-    if (now == outcome::no_readiness) {
-      set_nonblocking(trial.fd, false);
-      return false;
-    }
+bool poller::start(const request& work) {
+  if (free_ == nullptr) {
+    waiting_.reserve(waiters_.size() + 1);
+    waiters_.push_back(std::make_unique<waiter>());
+    free_ = waiters_.back().get();
   }
-  auto owned = std::make_unique<waiter>();
-  owned->work = trial;
-  queue.push_back(*owned);
-  const int error = watch(trial.fd, *slot);
-  if (error == 0) {
-    by_user_data_[trial.user_data] = std::move(owned);
+  watched& state = descriptors_[work.fd];
+  out_.reserve();
+
+  if (work.code == opcode::accept || work.code == opcode::connect) set_nonblocking(work.fd, true);
+  waiter& one = *std::exchange(free_, free_->next_free);
+  one.work = work;
+  const waiters& queue = waits_for_output(work) ? state.output : state.input;
+  // Order of arrival is kept: nobody overtakes a request that already waits for the same thing.
+  const bool first = queue.empty() && (!is_multishot(work) || out_.has_extra());
+  switch (first ? run(one.work) : outcome::wait) {
+    case outcome::done: free(one); return true;
+    case outcome::try_later:
+      one.socket = identity(work.fd);
+      waiting_.insert(one);
+      retrying_.push_back(one);
+      return true;
+    case outcome::wait: break;
+  }
+  return wait_in_line(one, state);
+}
+
+// False: epoll has nothing to do with such files, and the request is not held.
+bool poller::wait_in_line(waiter& one, watched& state) noexcept {
+  (waits_for_output(one.work) ? state.output : state.input).push_back(one);
+  waiting_.insert(one);
+  int error = watch(one.work.fd, state);
+  if (error == ENOENT || error == EPERM) {
+    // Not the file that the others wait for: its descriptor was closed, and the number is another's now.
+    end_all(state, -ECANCELED, &one);
+    state.registration = 0;
+    if (error == ENOENT) error = watch(one.work.fd, state);
+  }
+  if (error == 0) return true;
+  if (error != EPERM) {
+    end(one, -error);
     return true;
   }
-  owned->unlink();
-  if (error == EPERM) return false;
-  out.push_back({.user_data = work.user_data, .value = -error, .flags = 0});
-  return true;
+  one.unlink();
+  waiting_.erase(one);
+  out_.release();
+  free(one);
+  return false;
 }
 
-int poller::watch(int fd, watched& state) {
+// What epoll_ctl(2) answers. ENOENT: the number is not that of the file which was watched before.
+int poller::watch(int fd, watched& state) noexcept {
   std::uint32_t interest = EPOLLONESHOT;
   if (!state.input.empty()) interest |= EPOLLIN | EPOLLRDHUP;
   if (!state.output.empty()) interest |= EPOLLOUT;
-  epoll_event event{.events = interest, .data = {.fd = fd}};
-  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0) return 0;
-  if (errno != ENOENT) return errno;
-  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+  const bool anew = state.registration == 0;
+  if (anew) state.registration = registrations_ = std::max(1u, registrations_ + 1);
+  const std::uint64_t key = std::uint64_t{state.registration} << 32 | static_cast<std::uint32_t>(fd);
+  epoll_event event{.events = interest, .data = {.u64 = key}};
+  if (::epoll_ctl(epoll_, anew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) == 0) return 0;
+  int error = errno;
+  if (anew && error == EEXIST) error = ::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : errno;
+  if (anew && error != 0) state.registration = 0;
+  return error;
 }
 
-void poller::drop(waiter& one) {
+void poller::free(waiter& one) noexcept { one.next_free = std::exchange(free_, &one); }
+
+void poller::end(waiter& one, std::int32_t value) noexcept {
+  out_.put({.user_data = one.work.user_data, .value = value, .flags = 0});
   one.unlink();
-  by_user_data_.erase(one.work.user_data);
+  waiting_.erase(one);
+  free(one);
 }
 
-bool poller::cancel(std::uint64_t user_data, std::vector<completion>& out) {
-  const auto found = by_user_data_.find(user_data);
-  if (found == by_user_data_.end()) return false;
-  out.push_back({.user_data = user_data, .value = -ECANCELED, .flags = 0});
-  drop(*found->second);
-  return true;
+void poller::end_all(watched& state, std::int32_t value, const waiter* but) noexcept {
+  for (waiters* queue : {&state.input, &state.output})
+    queue->for_each([&](waiter& one) {
+      if (&one != but) end(one, value);
+    });
 }
 
-void poller::forget(int fd, std::vector<completion>& out) {
+bool poller::cancel(std::uint64_t user_data) noexcept {
+  bool here = false;
+  waiting_.for_each(user_data, [&](waiter& one) {
+    here = true;
+    end(one, -ECANCELED);
+  });
+  return here;
+}
+
+void poller::forget(int fd) noexcept {
+  retrying_.for_each([&](waiter& one) {
+    if (one.work.fd == fd) end(one, -ECANCELED);
+  });
   const auto found = descriptors_.find(fd);
   if (found == descriptors_.end()) return;
-  for (waiters* queue : {&found->second->input, &found->second->output})
-    while (waiter* one = queue->front()) {
-      out.push_back({.user_data = one->work.user_data, .value = -ECANCELED, .flags = 0});
-      drop(*one);
-    }
+  end_all(found->second, -ECANCELED);
+  // Where the open file has another descriptor, closing this one would leave it watched under a number of the past.
+  if (found->second.registration != 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
   descriptors_.erase(found);
 }
 
-void poller::try_all(waiters& waiting, std::vector<completion>& out) {
+void poller::try_all(waiters& waiting) noexcept {
   while (waiter* first = waiting.front()) {
-    if (run(first->work, out) != outcome::done) return;
-    drop(*first);
+    if (is_multishot(first->work) && !out_.has_extra()) return;
+    if (run(first->work) != outcome::done) return;
+    first->unlink();
+    waiting_.erase(*first);
+    free(*first);
   }
 }
 
-bool poller::poll(int timeout_ms, std::vector<completion>& out) {
+void poller::try_connections() noexcept {
+  retrying_.for_each([this](waiter& one) {
+    if (identity(one.work.fd) != one.socket) return end(one, -ECANCELED);
+    const outcome now = run(one.work);
+    if (now == outcome::try_later) return;
+    one.unlink();
+    waiting_.erase(one);
+    if (now == outcome::done) return free(one);
+    wait_in_line(one, descriptors_.find(one.work.fd)->second);  // made when it was started
+  });
+}
+
+bool poller::poll(int timeout_ms) noexcept {
+  if (!retrying_.empty() && (timeout_ms < 0 || timeout_ms > retry_after_ms)) timeout_ms = retry_after_ms;
   std::array<epoll_event, events_a_poll> events;
   const int count = ::epoll_wait(epoll_, events.data(), events.size(), timeout_ms);
   bool rang = false;
   for (int i = 0; i < count; ++i) {
-    const int fd = events[static_cast<std::size_t>(i)].data.fd;
-    if (fd == bell_fd_) {
+    const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
+    if (key == bell_key) {
       rang = true;
       continue;
     }
+    const int fd = static_cast<int>(static_cast<std::uint32_t>(key));
     const auto found = descriptors_.find(fd);
-    if (found == descriptors_.end()) continue;
-    watched& state = *found->second;
-    try_all(state.input, out);
-    try_all(state.output, out);
-    if (!state.input.empty() || !state.output.empty()) watch(fd, state);
+    if (found == descriptors_.end() || found->second.registration != key >> 32) continue;
+    watched& state = found->second;
+    try_all(state.input);
+    try_all(state.output);
+    if (state.input.empty() && state.output.empty()) continue;
+    if (const int error = watch(fd, state); error != 0) {
+      end_all(state, error == ENOENT ? -ECANCELED : -error);
+      state.registration = 0;
+    }
   }
+  try_connections();
   return rang;
 }
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <vector>
 
 #include "engine/bell.hpp"
+#include "engine/completion_queue.hpp"
 #include "engine/factories.hpp"
 #include "engine/job_board.hpp"
 #include "engine/perform.hpp"
@@ -19,8 +19,12 @@ namespace {
 
 class threads_engine final : public engine {
  public:
-  explicit threads_engine(bool in_place)
-      : in_place_(in_place), bell_(EFD_NONBLOCK), poller_(bell_.fd()), workers_(*this) {}
+  threads_engine(const engine_options& options, bool in_place)
+      : in_place_(in_place),
+        faults_(options.faults),
+        bell_(EFD_NONBLOCK),
+        poller_(bell_.fd(), finished_),
+        workers_(*this) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return in_place_ ? "sync" : "threads"; }
   [[nodiscard]] runs where(opcode code) const noexcept override {
@@ -29,35 +33,23 @@ class threads_engine final : public engine {
   }
 
   [[nodiscard]] bool submit(const request& work) override {
+    finished_.reserve();
+    try {
+      start(work);
+    } catch (...) {
+      finished_.release();
+      throw;
+    }
     ++count_.submitted;
-    if (work.code == opcode::close) poller_.forget(work.fd, finished_);
-    if (may_wait_for_a_peer(work)) {
-      if (poller_.start(work, finished_)) return true;
-      if (work.code == opcode::connect) {  // its peer may be slow to accept, or be served by this very loop
-        workers_.submit(work);
-        return true;
-      }
-    }
-    if ((work.flags & request::only_if_cached) != 0) {
-      finish(work, attempt(work));
-    } else if (where(work.code) == runs::in_place) {
-      finish(work, perform(work));
-    } else if (const std::int32_t value = try_cached(work); value != -EAGAIN) {
-      finish(work, value);
-    } else {
-      workers_.submit(work);
-    }
     return true;
   }
 
   void cancel(std::uint64_t user_data) noexcept override {
-    if (!poller_.cancel(user_data, finished_)) workers_.cancel(user_data);
+    if (!poller_.cancel(user_data)) workers_.cancel(user_data);
   }
 
   [[nodiscard]] std::size_t reap(std::span<completion> batch) noexcept override {
-    const std::size_t count = std::min(batch.size(), finished_.size());
-    std::copy_n(finished_.begin(), count, batch.begin());
-    finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+    const std::size_t count = finished_.take(batch);
     return count + workers_.reap(batch.subspan(count));
   }
 
@@ -68,10 +60,10 @@ class threads_engine final : public engine {
   void enter(const wait& how) noexcept override {
     ++count_.enters;
     if (!how.until_completion || !fall_asleep()) {
-      poller_.poll(0, finished_);
+      poller_.poll(0);
       return;
     }
-    if (poller_.poll(milliseconds_until(how.deadline), finished_)) bell_.silence();
+    if (poller_.poll(milliseconds_until(how.deadline))) bell_.silence();
     awake();
   }
 
@@ -80,6 +72,24 @@ class threads_engine final : public engine {
   void ring_bell() noexcept override { bell_.ring(); }
 
  private:
+  // With room reserved for a completion: used by `finish`, or given back. Throws before anything was started.
+  void start(const request& work) {
+    if (faults_ != nullptr && faults_->inject) [[unlikely]]
+      if (const auto value = faults_->inject(work)) {
+        if (work.code == opcode::close && *value != -ECANCELED) {
+          poller_.forget(work.fd);
+          static_cast<void>(perform(work));
+        }
+        return finish(work, *value);
+      }
+    if (work.code == opcode::close) poller_.forget(work.fd);
+    if (may_wait_for_a_peer(work) && poller_.start(work)) return finished_.release();
+    if ((work.flags & request::only_if_cached) != 0) return finish(work, attempt(work));
+    if (where(work.code) == runs::in_place) return finish(work, perform(work));
+    if (const std::int32_t value = try_cached(work); value != -EAGAIN) return finish(work, value);
+    workers_.submit(work);
+    finished_.release();
+  }
   // Calls that neither wait for a device nor take longer than handing them to another thread would.
   static bool stays_here(opcode code) noexcept {
     switch (code) {
@@ -107,20 +117,25 @@ class threads_engine final : public engine {
     const std::int64_t left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
   }
-  void finish(const request& work, std::int32_t value) {
-    finished_.push_back({.user_data = work.user_data, .value = value, .flags = 0});
+  void finish(const request& work, std::int32_t value) noexcept {
+    finished_.put({.user_data = work.user_data, .value = value, .flags = 0});
   }
 
   const bool in_place_;
+  const engine_faults* const faults_;
   const bell bell_;
+  completion_queue finished_;
   poller poller_;
   job_board workers_;
-  std::vector<completion> finished_;
 };
 
 }  // namespace
 
-std::unique_ptr<engine> make_threads_engine(const engine_options&) { return std::make_unique<threads_engine>(false); }
-std::unique_ptr<engine> make_sync_engine(const engine_options&) { return std::make_unique<threads_engine>(true); }
+std::unique_ptr<engine> make_threads_engine(const engine_options& options) {
+  return std::make_unique<threads_engine>(options, false);
+}
+std::unique_ptr<engine> make_sync_engine(const engine_options& options) {
+  return std::make_unique<threads_engine>(options, true);
+}
 
 }  // namespace asyncfs::detail

@@ -7,12 +7,16 @@
 #include <liburing.h>
 #include <sys/syscall.h>
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/bell.hpp"
+#include "engine/completion_queue.hpp"
 #include "engine/factories.hpp"
 #include "engine/job_board.hpp"
 #include "engine/kernel.hpp"
@@ -65,10 +69,43 @@ int set_up(io_uring& ring, unsigned entries, bool& disabled) {
   return error;
 }
 
+// Lets the ring, which must still be disabled, run what `allowed` says and nothing else; what this engine registers
+// after enabling it stays allowed.
+int restrict_ring(int fd, const std::array<bool, 256>& allowed) {
+  std::vector<io_uring_restriction> rules;
+  rules.push_back({.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = 0xff});
+  for (const std::uint8_t what : {IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS})
+    rules.push_back({.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = what});
+  for (std::size_t code = 0; code < allowed.size(); ++code)
+    if (allowed[code])
+      rules.push_back({.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = static_cast<std::uint8_t>(code)});
+  return register_ring(fd, IORING_REGISTER_RESTRICTIONS, rules.data(), static_cast<unsigned>(rules.size()));
+}
+
+// Since 6.10 a no-op can be given its result; older kernels ignore that, or refuse it.
+bool nops_take_results() {
+  io_uring ring{};
+  if (io_uring_queue_init(1, &ring, 0) < 0) return false;
+  auto* const slot = reinterpret_cast<request*>(io_uring_get_sqe(&ring));
+  *slot = request{
+      .code = opcode::nop, .length = static_cast<std::uint32_t>(-ENODATA), .options = kernel::nop_inject_result};
+  io_uring_cqe* event = nullptr;
+  const bool taken = io_uring_submit(&ring) == 1 && io_uring_wait_cqe(&ring, &event) == 0 && event->res == -ENODATA;
+  io_uring_queue_exit(&ring);
+  return taken;
+}
+
 class uring_engine final : public engine {
  public:
-  uring_engine(const io_uring& ring, bool disabled)
-      : ring_(ring), disabled_(disabled), bell_(0), workers_(*this), slots_(reinterpret_cast<request*>(ring_.sq.sqes)) {
+  uring_engine(const io_uring& ring, bool disabled, const engine_options& options)
+      : ring_(ring),
+        disabled_(disabled),
+        bell_(0),
+        workers_(*this),
+        faults_(options.faults),
+        injects_in_ring_(injects() && nops_take_results()),
+        slots_(reinterpret_cast<request*>(ring_.sq.sqes)) {
+    unsent_cancels_.reserve(ring_.sq.ring_entries);
     for (unsigned i = 0; i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
     open_window();
   }
@@ -92,6 +129,14 @@ class uring_engine final : public engine {
     for (unsigned i = 0; i < probe->ops_len; ++i)
       supported[probe->ops[i].op] = (probe->ops[i].flags & kernel::probe_supported) != 0;
     if ((ring_.features & essential_features) != essential_features) return failure(EOPNOTSUPP);
+    if (faults_ != nullptr && !(faults_->denied.empty() && faults_->missing.empty())) {
+      std::array<bool, 256> allowed = supported;
+      for (const auto* refused : {&faults_->denied, &faults_->missing})
+        for (const opcode code : *refused) allowed[static_cast<std::uint8_t>(describe(code).kernel)] = false;
+      if (!disabled_) return failure(EOPNOTSUPP);
+      if (const int error = restrict_ring(ring_.ring_fd, allowed); error < 0) return failure(-error);
+      for (const opcode code : faults_->missing) supported[static_cast<std::uint8_t>(describe(code).kernel)] = false;
+    }
     for (const opcode code : essential)
       if (!supported[static_cast<std::uint8_t>(code)]) return failure(EOPNOTSUPP);
 
@@ -100,7 +145,7 @@ class uring_engine final : public engine {
       if (in_kernel && !row.ends_by_itself) wish = runs::in_ring;
       const runs where = wish == runs::in_ring && !in_kernel ? runs::on_worker : wish;
       routes_[static_cast<std::uint8_t>(row.code)] = where;
-      direct_[static_cast<std::uint8_t>(row.code)] = where == runs::in_ring && row.kernel == row.code;
+      direct_[static_cast<std::uint8_t>(row.code)] = where == runs::in_ring && row.kernel == row.code && !injects();
     };
     // What needs a worker takes the kernel's where it can: submitting those is batched, handing over to ours is not.
     for (const opcode_info& row : opcode_table) settle(row, row.where == runs::on_worker ? runs::in_ring : row.where);
@@ -124,8 +169,13 @@ class uring_engine final : public engine {
   }
 
   [[nodiscard]] bool submit(const request& work) override {
+    if (injects()) [[unlikely]] {
+      if (!has_slot()) return false;  // so that the hook is asked once
+      if (const auto value = faults_->inject(work)) return complete_with(work, *value);
+    }
     if ((work.flags & request::only_if_cached) != 0) {
-      finished_.push_back({.user_data = work.user_data, .value = attempt(work), .flags = 0});
+      finished_.reserve();
+      finished_.put({.user_data = work.user_data, .value = attempt(work), .flags = 0});
       return true;
     }
     runs place = where(work.code);
@@ -142,38 +192,31 @@ class uring_engine final : public engine {
       }
       case runs::on_worker: workers_.submit(work); break;
       case runs::in_place:
-        finished_.push_back({.user_data = work.user_data, .value = perform(work), .flags = 0});
+        finished_.reserve();
+        finished_.put({.user_data = work.user_data, .value = perform(work), .flags = 0});
         break;
     }
     ++count_.submitted;
     return true;
   }
 
+  // A cancel is never lost: it goes into the ring, or into the room kept for as many as the ring has entries. Should the
+  // kernel, out of memory, take nothing for longer than that and there be no memory for more, it is asked until it does.
   void cancel(std::uint64_t user_data) noexcept override {
     if (workers_.cancel(user_data)) return;
-    unsent_cancels_.push_back(user_data);
-    if (send_cancels()) return;
-    enter({});
-    send_cancels();
+    while (!send_at_once(user_data)) {
+      enter({});
+      if (send_at_once(user_data) || put_off(user_data)) return;
+      stash_completions();
+      ::sched_yield();
+    }
   }
 
   [[nodiscard]] std::size_t reap(std::span<completion> batch) noexcept override {
     std::size_t count = 0;
-    if (!finished_.empty()) count = take_finished(batch);
+    if (!finished_.empty()) count = finished_.take(batch);
     if (workers_.has_finished()) count += workers_.reap(batch.subspan(count));
-    unsigned head = *ring_.cq.khead;
-    const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
-    const unsigned mask = *ring_.cq.kring_mask;
-    while (head != tail && count < batch.size()) {
-      const io_uring_cqe& event = ring_.cq.cqes[head++ & mask];
-      if (event.user_data > bell_tag) [[likely]] {
-        batch[count++] = {.user_data = event.user_data, .value = event.res, .flags = event.flags};
-      } else if (event.user_data == bell_tag) {
-        bell_armed_ = false;
-      }
-    }
-    __atomic_store_n(ring_.cq.khead, head, __ATOMIC_RELEASE);
-    return count;
+    return count + take_from_ring(batch.subspan(count));
   }
 
   [[nodiscard]] bool has_finished_work() const noexcept override {
@@ -250,18 +293,31 @@ class uring_engine final : public engine {
 
   request* own_slot() noexcept { return next_slot_ != last_slot_ || open_window() ? next_slot_++ : nullptr; }
 
-  // False: no room; `enter` tries again.
+  // False: no room; `enter` tries again. Those put off go first, in the order asked.
   bool send_cancels() noexcept {
-    while (!unsent_cancels_.empty()) {
-      request* free = own_slot();
-      if (free == nullptr) return false;
-      *free = request{};
-      free->code = opcode::async_cancel;
-      free->address = unsent_cancels_.back();
-      free->user_data = cancel_tag;
-      unsent_cancels_.pop_back();
-    }
+    for (; sent_ < unsent_cancels_.size(); ++sent_)
+      if (!send_cancel(unsent_cancels_[sent_])) return false;
+    unsent_cancels_.clear();
+    sent_ = 0;
     return true;
+  }
+  bool send_cancel(std::uint64_t user_data) noexcept {
+    request* free = own_slot();
+    if (free == nullptr) return false;
+    *free = request{};
+    free->code = opcode::async_cancel;
+    free->address = user_data;
+    free->user_data = cancel_tag;
+    return true;
+  }
+  bool send_at_once(std::uint64_t user_data) noexcept { return send_cancels() && send_cancel(user_data); }
+  bool put_off(std::uint64_t user_data) noexcept {
+    try {
+      unsent_cancels_.push_back(user_data);
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
   }
   // A read that completes when another thread rings. False: no room for it, so sleeping would not be safe.
   bool arm_bell() noexcept {
@@ -278,11 +334,44 @@ class uring_engine final : public engine {
     return true;
   }
 
-  std::size_t take_finished(std::span<completion> batch) noexcept {
-    const std::size_t count = std::min(batch.size(), finished_.size());
-    std::copy_n(finished_.begin(), count, batch.begin());
-    finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+  [[nodiscard]] bool injects() const noexcept { return faults_ != nullptr && faults_->inject; }
+  [[nodiscard]] bool has_slot() noexcept { return next_slot_ != last_slot_ || refill(); }
+
+  // An injected result. The kernel carries it where it can. REQUIRES a free slot.
+  bool complete_with(const request& work, std::int32_t value) {
+    if (!injects_in_ring_) finished_.reserve();
+    if (work.code == opcode::close && value != -ECANCELED) static_cast<void>(perform(work));
+    if (!injects_in_ring_) {
+      finished_.put({.user_data = work.user_data, .value = value, .flags = 0});
+      return true;
+    }
+    *next_slot_++ = request{.code = opcode::nop,
+                            .length = static_cast<std::uint32_t>(value),
+                            .options = kernel::nop_inject_result,
+                            .user_data = work.user_data};
+    return true;
+  }
+
+  std::size_t take_from_ring(std::span<completion> batch) noexcept {
+    std::size_t count = 0;
+    unsigned head = *ring_.cq.khead;
+    const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
+    const unsigned mask = *ring_.cq.kring_mask;
+    while (head != tail && count < batch.size()) {
+      const io_uring_cqe& event = ring_.cq.cqes[head++ & mask];
+      if (event.user_data > bell_tag) [[likely]] {
+        batch[count++] = {.user_data = event.user_data, .value = event.res, .flags = event.flags};
+      } else if (event.user_data == bell_tag) {
+        bell_armed_ = false;
+      }
+    }
+    __atomic_store_n(ring_.cq.khead, head, __ATOMIC_RELEASE);
     return count;
+  }
+  // Kernels before 5.19 take nothing while completions overflow: what there is room for is moved out of their way.
+  void stash_completions() noexcept {
+    completion one;
+    while (finished_.has_extra() && take_from_ring({&one, 1}) == 1) finished_.put_extra(one);
   }
 
   io_uring ring_;
@@ -294,11 +383,14 @@ class uring_engine final : public engine {
   bool bell_armed_ = false;
   job_board workers_;
   std::array<runs, 256> routes_{};
+  const engine_faults* const faults_;
+  const bool injects_in_ring_;
   request* const slots_;
   request* first_slot_ = nullptr;
   unsigned tail_ = 0;
   std::vector<std::uint64_t> unsent_cancels_;
-  std::vector<completion> finished_;
+  std::size_t sent_ = 0;  // of those, the first so many
+  completion_queue finished_;
 };
 
 }  // namespace
@@ -309,10 +401,13 @@ result<std::unique_ptr<engine>> make_uring_engine(const engine_options& options)
   if (const int error = set_up(ring, options.entries, disabled); error < 0) return failure(-error);
   std::unique_ptr<uring_engine> made;
   try {
-    made = std::make_unique<uring_engine>(ring, disabled);
+    made = std::make_unique<uring_engine>(ring, disabled, options);
   } catch (const std::system_error& error) {  // no descriptor left for the bell
     io_uring_queue_exit(&ring);
     return failure(error.code());
+  } catch (...) {
+    io_uring_queue_exit(&ring);
+    throw;
   }
   if (const auto chosen = made->choose_routes(options); !chosen) return failure(chosen.error());
   return made;

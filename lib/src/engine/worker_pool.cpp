@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <thread>
 
 namespace asyncfs::detail {
@@ -25,7 +26,7 @@ worker_pool& worker_pool::computing() {
   return *pool;
 }
 
-void worker_pool::submit(work_item& item) {
+void worker_pool::submit(work_item& item) noexcept {
   bool start = false;
   {
     const std::lock_guard lock(mutex_);
@@ -36,23 +37,39 @@ void worker_pool::submit(work_item& item) {
       ++threads_;
     }
   }
-  if (!start) return news_.notify_one();
+  if (!start || !start_thread()) news_.notify_one();
+}
+
+// Counted already. False: the system has no thread to give, or no memory for one.
+bool worker_pool::start_thread() noexcept {
   // Signals are for the threads that asked for them, so workers start with all of them blocked.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = true;
   try {
     std::thread([this] { work(); }).detach();
-  } catch (const std::system_error&) {
-    const std::lock_guard lock(mutex_);
-    // Without any thread the item would wait for ever, so this thread runs it; with some, they will come to it.
-    if (--threads_ == 0)
-      while (work_item* left = waiting_.pop()) {
-        --queued_;
-        left->run();
-      }
+  } catch (const std::exception&) {
+    started = false;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!started) work_instead();
+  return started;
+}
+
+// Without any thread what is queued would wait for ever, so this thread runs it; with some, they will come to it.
+// The mutex is free while an item runs, since that may submit another.
+void worker_pool::work_instead() noexcept {
+  std::unique_lock lock(mutex_);
+  --threads_;
+  while (threads_ == 0) {
+    work_item* left = waiting_.pop();
+    if (left == nullptr) return;
+    --queued_;
+    lock.unlock();
+    left->run();
+    lock.lock();
+  }
 }
 
 void worker_pool::work() {

@@ -27,11 +27,13 @@ class worker_pool {
   static worker_pool& blocking();
   static worker_pool& computing();
 
-  // The item must live until its run() has returned.
-  void submit(work_item& item);
+  // The item must live until its run() has returned. Where not a single thread can be had, it runs right here.
+  void submit(work_item& item) noexcept;
 
  private:
   explicit worker_pool(std::size_t most_threads) : most_threads_(most_threads) {}
+  bool start_thread() noexcept;
+  void work_instead() noexcept;
   void work();
 
   std::mutex mutex_;

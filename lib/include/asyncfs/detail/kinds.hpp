@@ -1,8 +1,10 @@
 // The kinds of operation whose request is known when they are made, which is most of them.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 
+#include <asyncfs/descriptor.hpp>
 #include <asyncfs/operation.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
@@ -60,6 +62,18 @@ struct plain_kind {
 template <opcode Code, class T>
 struct stream_kind : plain_kind<Code, T> {
   static constexpr bool ends_by_itself = false;
+};
+
+// Closing cannot be cancelled: what was cancelled before any engine came to it is closed here and now, so that no
+// descriptor is lost in a scope that ends early.
+struct close_kind : plain_kind<opcode::close, void> {
+  explicit close_kind(descriptor owned) noexcept : plain_kind{{.fd = owned.release()}} {}
+  result<void> complete(const completion& event) const {
+    if (event.value != -ECANCELED) [[likely]]
+      return plain_kind::complete(event);
+    const descriptor closed_at_its_end(ask.fd);
+    return {};
+  }
 };
 
 template <opcode Code, class T>
