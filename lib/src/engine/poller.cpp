@@ -23,11 +23,6 @@ bool is_multishot(const request& work) noexcept {
   return work.code == opcode::accept && (work.priority & kernel::accept_multishot) != 0;
 }
 
-bool waits_for_output(const request& work) noexcept {
-  if (work.code == opcode::poll_add) return (work.options & POLLOUT) != 0;
-  return describe(work.code).waits_for == readiness::output;
-}
-
 // accept and connect have no flag for "do not wait"; only the descriptor's mode says it.
 void set_nonblocking(int fd, bool on) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
@@ -66,14 +61,19 @@ poller::outcome poller::run(request& work, std::vector<completion>& out) {
   }
 }
 
+poller::waiters& poller::line_of(const request& work, watched& state) noexcept {
+  if (work.code == opcode::poll_add) return state.polls;
+  return describe(work.code).waits_for == readiness::output ? state.output : state.input;
+}
+
 bool poller::start(const request& work, std::vector<completion>& out) {
   request trial = work;
   if (trial.code == opcode::accept || trial.code == opcode::connect) set_nonblocking(trial.fd, true);
   auto& slot = descriptors_[trial.fd];
   if (!slot) slot = std::make_unique<watched>();
-  waiters& queue = waits_for_output(trial) ? slot->output : slot->input;
+  waiters& queue = line_of(trial, *slot);
   // Order of arrival is kept: nobody overtakes a request that already waits for the same thing.
-  if (queue.empty()) {
+  if (queue.empty() || trial.code == opcode::poll_add) {
     const outcome now = run(trial, out);
     if (now == outcome::done) return true;
     if (now == outcome::no_readiness) {
@@ -99,6 +99,7 @@ int poller::watch(int fd, watched& state) {
   std::uint32_t interest = EPOLLONESHOT;
   if (!state.input.empty()) interest |= EPOLLIN | EPOLLRDHUP;
   if (!state.output.empty()) interest |= EPOLLOUT;
+  state.polls.for_each([&](const waiter& one) { interest |= one.work.options | EPOLLRDHUP; });
   epoll_event event{.events = interest, .data = {.fd = fd}};
   if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0) return 0;
   if (errno != ENOENT) return errno;
@@ -121,7 +122,7 @@ bool poller::cancel(std::uint64_t user_data, std::vector<completion>& out) {
 void poller::forget(int fd, std::vector<completion>& out) {
   const auto found = descriptors_.find(fd);
   if (found == descriptors_.end()) return;
-  for (waiters* queue : {&found->second->input, &found->second->output})
+  for (waiters* queue : {&found->second->input, &found->second->output, &found->second->polls})
     while (waiter* one = queue->front()) {
       out.push_back({.user_data = one->work.user_data, .value = -ECANCELED, .flags = 0});
       drop(*one);
@@ -134,6 +135,12 @@ void poller::try_all(waiters& waiting, std::vector<completion>& out) {
     if (run(first->work, out) != outcome::done) return;
     drop(*first);
   }
+}
+
+void poller::try_each(waiters& waiting, std::vector<completion>& out) {
+  waiting.for_each([&](waiter& one) {
+    if (run(one.work, out) == outcome::done) drop(one);
+  });
 }
 
 bool poller::poll(int timeout_ms, std::vector<completion>& out) {
@@ -151,7 +158,8 @@ bool poller::poll(int timeout_ms, std::vector<completion>& out) {
     watched& state = *found->second;
     try_all(state.input, out);
     try_all(state.output, out);
-    if (!state.input.empty() || !state.output.empty()) watch(fd, state);
+    try_each(state.polls, out);
+    if (!state.input.empty() || !state.output.empty() || !state.polls.empty()) watch(fd, state);
   }
   return rang;
 }

@@ -1,7 +1,7 @@
 // Readiness without a ring: requests on sockets, pipes and the like wait in epoll(7), and are tried again when ready.
 //
-// Loop thread only. A request waits at most once per direction and descriptor in order of arrival; a multishot accept
-// stays until it is cancelled. Descriptors are watched one shot at a time, so a number that was closed and given out
+// Loop thread only. A request waits at most once per direction and descriptor in order of arrival; a poll waits beside
+// these for events of its own, since it takes nothing away; a multishot accept stays until it is cancelled. Descriptors are watched one shot at a time, so a number that was closed and given out
 // again is simply watched anew.
 #pragma once
 
@@ -38,12 +38,14 @@ class poller {
   };
   using waiters = list<waiter, list_hook>;
   struct watched {
-    waiters input, output;
+    waiters input, output, polls;
   };
 
   enum class outcome : std::uint8_t { done, wait, no_readiness };
   outcome run(request& work, std::vector<completion>& out);
+  waiters& line_of(const request& work, watched& state) noexcept;
   void try_all(waiters& waiting, std::vector<completion>& out);
+  void try_each(waiters& waiting, std::vector<completion>& out);
   int watch(int fd, watched& state);
   void drop(waiter& one);
 
