@@ -131,7 +131,7 @@ void fail_every_allocation(const tests::scenario& what, const tests::engine_unde
 }  // namespace
 
 TEST_CASE("whichever allocation fails, a scenario ends, reports it or does without, and leaves nothing behind") {
-  for (const tests::engine_under_test& engine : tests::all_engines()) {
+  for (const tests::engine_under_test& engine : tests::engines_with_threads()) {
     DYNAMIC_SECTION(engine.name) {
       if (const std::string reason = tests::refusal(engine); !reason.empty()) {
         tests::leave_out("the engine '" + engine.name + "': " + reason);

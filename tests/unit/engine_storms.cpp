@@ -31,7 +31,7 @@ constexpr std::size_t storm = 300'000;
 // Runs `test(engine&)` on each engine, with a guard against storms that do not pass.
 template <class F>
 void on_every_bare_engine(F test) {
-  for (const tests::engine_under_test& one : tests::all_engines()) {
+  for (const tests::engine_under_test& one : tests::engines_with_threads()) {
     DYNAMIC_SECTION(one.name) {
       if (const std::string reason = tests::refusal(one); !reason.empty()) {
         tests::leave_out("the engine '" + one.name + "': " + reason);
@@ -178,7 +178,7 @@ TEST_CASE("cancelling a storm of requests that wait for one socket ends each of 
 }
 
 TEST_CASE("cancels asked before the ring has run at all are not lost, however many") {
-  for (const tests::engine_under_test& one : tests::all_engines()) {
+  for (const tests::engine_under_test& one : tests::engines_with_threads()) {
     DYNAMIC_SECTION(one.name) {
       if (!tests::refusal(one).empty()) continue;
       auto options = one.options.engine;

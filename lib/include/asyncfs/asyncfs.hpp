@@ -20,11 +20,15 @@
 #include <asyncfs/offload.hpp>
 #include <asyncfs/opcode.hpp>
 #include <asyncfs/operation.hpp>
+#include <asyncfs/pipe.hpp>
+#include <asyncfs/poll.hpp>
+#include <asyncfs/process.hpp>
 #include <asyncfs/result.hpp>
 #include <asyncfs/run.hpp>
 #include <asyncfs/scope.hpp>
 #include <asyncfs/semaphore.hpp>
 #include <asyncfs/sequence.hpp>
+#include <asyncfs/signal.hpp>
 #include <asyncfs/socket.hpp>
 #include <asyncfs/stall.hpp>
 #include <asyncfs/stop.hpp>

@@ -1,7 +1,7 @@
 // Readiness without a ring: requests on sockets, pipes and the like wait in epoll(7), and are tried again when ready.
 //
-// Loop thread only. Requests wait in order of arrival, per descriptor and direction; a multishot accept stays until it
-// is cancelled. A connection to a Unix socket whose queue is full has no readiness to wait for: it is tried again every
+// Loop thread only. Requests wait in order of arrival, per descriptor and direction; a poll waits beside these, for
+// events of its own, since it takes nothing away; a multishot accept stays until it is cancelled. A connection to a Unix socket whose queue is full has no readiness to wait for: it is tried again every
 // few milliseconds.
 //
 // Invariants: descriptors are watched one shot at a time. A number that was closed behind our back and given out again
@@ -52,13 +52,16 @@ class poller {
   };
   using waiters = list<waiter, list_hook>;
   struct watched {
-    waiters input, output;
+    waiters input, output, polls;
+    [[nodiscard]] bool has_none() const noexcept { return input.empty() && output.empty() && polls.empty(); }
     std::uint32_t registration = 0;  // tells events of this open file from those of an earlier one
   };
 
   enum class outcome : std::uint8_t { done, wait, try_later };
   outcome run(request& work) noexcept;
+  static waiters& line_of(const request& work, watched& state) noexcept;
   void try_all(waiters& waiting) noexcept;
+  void try_each(waiters& waiting) noexcept;
   void try_connections() noexcept;
   bool wait_in_line(waiter& one, watched& state) noexcept;
   int watch(int fd, watched& state) noexcept;

@@ -79,7 +79,7 @@ struct misfortune {
 };
 misfortune choose_misfortune(core& shared, const request& work, std::uint64_t number);
 
-std::unique_ptr<engine> make_engine(std::shared_ptr<core> shared);
+std::unique_ptr<engine> make_engine(std::shared_ptr<core> shared, const engine_options& options = {});
 
 // "asyncfs-tests: seed 42 …": what to run to see this again.
 [[nodiscard]] std::string replay_command(std::uint64_t seed);

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <queue>
 #include <unordered_map>
 
@@ -32,7 +33,8 @@ bool is_multishot(const request& work) { return work.code == opcode::accept && (
 
 class sim_engine final : public engine {
  public:
-  explicit sim_engine(std::shared_ptr<core> shared) : shared_(std::move(shared)) {}
+  sim_engine(std::shared_ptr<core> shared, const engine_options& options)
+      : shared_(std::move(shared)), faults_(options.faults) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return "sim"; }
   [[nodiscard]] runs where(opcode) const noexcept override { return runs::in_ring; }
@@ -51,6 +53,7 @@ class sim_engine final : public engine {
     one.number = ++s.operations;
     one.work = work;
     one.bad_luck = choose_misfortune(s, work, one.number);
+    if (faults_ != nullptr && faults_->inject) one.injected = faults_->inject(work);
     s.note(core::event::submitted, one.number, work.code, static_cast<std::int64_t>(work.length));
     schedule(one, latency(one));
     jobs_.emplace(work.user_data, std::move(owned));
@@ -124,6 +127,7 @@ class sim_engine final : public engine {
     std::uint64_t number = 0;
     request work;
     misfortune bad_luck;
+    std::optional<std::int32_t> injected;  // the result, in place of any effect
     stage now = stage::queued;
     std::int32_t value = 0;
     std::uint64_t waits_on = 0;
@@ -181,7 +185,9 @@ class sim_engine final : public engine {
     s.world->set_time(s.clock.time_since_epoch().count());
     std::uint64_t waits_on = 0;
     std::int32_t value = 0;
-    if (one.bad_luck.error != 0 && one.work.code != opcode::close) {
+    if (one.injected) {
+      value = *one.injected;
+    } else if (one.bad_luck.error != 0 && one.work.code != opcode::close) {
       value = std::exchange(one.bad_luck.error, 0);
       if (one.work.code == opcode::fsync && value == -EIO) s.world->lose_unsynced(one.work.fd);
     } else {
@@ -286,6 +292,7 @@ class sim_engine final : public engine {
   }
 
   const std::shared_ptr<core> shared_;
+  const engine_faults* const faults_;
   std::unordered_map<std::uint64_t, std::unique_ptr<job>> jobs_;  // never iterated where order matters
   std::priority_queue<event, std::vector<event>, std::greater<>> events_;
   std::map<std::uint64_t, std::deque<job*>> waiting_;
@@ -298,8 +305,8 @@ class sim_engine final : public engine {
 
 }  // namespace
 
-std::unique_ptr<engine> make_engine(std::shared_ptr<core> shared) {
-  return std::make_unique<sim_engine>(std::move(shared));
+std::unique_ptr<engine> make_engine(std::shared_ptr<core> shared, const engine_options& options) {
+  return std::make_unique<sim_engine>(std::move(shared), options);
 }
 
 }  // namespace asyncfs::testing::detail

@@ -69,7 +69,7 @@ std::unique_ptr<engine> simulation::make_engine() { return detail::make_engine(c
 
 loop_options simulation::options() {
   loop_options how;
-  how.engine.make = [shared = core_](const engine_options&) { return detail::make_engine(shared); };
+  how.engine.make = [shared = core_](const engine_options& chosen) { return detail::make_engine(shared, chosen); };
   return how;
 }
 
