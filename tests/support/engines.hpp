@@ -56,6 +56,13 @@ inline std::vector<engine_under_test> all_engines() {
   return all;
 }
 
+// Without the simulator: for what is about the kernel, threads and real time, or has faults of its own.
+inline std::vector<engine_under_test> real_engines() {
+  auto engines = all_engines();
+  std::erase_if(engines, [](const engine_under_test& one) { return one.name.starts_with("sim"); });
+  return engines;
+}
+
 inline std::size_t open_descriptors() {
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
@@ -130,12 +137,9 @@ template <class F>
 void on_every_engine(F test, unsigned seconds = 60) {
   on_engines(all_engines(), test, seconds);
 }
-// Without the simulator, for what is about threads and real time.
 template <class F>
 void on_every_engine_with_threads(F test, unsigned seconds = 60) {
-  auto engines = all_engines();
-  std::erase_if(engines, [](const engine_under_test& one) { return one.name.starts_with("sim"); });
-  on_engines(engines, test, seconds);
+  on_engines(real_engines(), test, seconds);
 }
 
 inline std::string where(const std::source_location& at) {
