@@ -178,7 +178,7 @@ bool ring_works() {
 }  // namespace
 
 TEST_CASE("every operation fails with the system's error: thrown with its name, as a result, and to a callback") {
-  for (const tests::engine_under_test& one : tests::all_engines()) {
+  for (const tests::engine_under_test& one : tests::real_engines()) {
     DYNAMIC_SECTION(one.name) {
       if (const std::string reason = tests::refusal(one); !reason.empty()) {
         tests::leave_out("the engine '" + one.name + "': " + reason);
@@ -228,7 +228,7 @@ TEST_CASE("every opcode that a public header names is among the operations that 
 }
 
 TEST_CASE("a value may be injected too: a short transfer is what the caller sees") {
-  tests::on_every_engine([](place& outer) -> task<void> {
+  tests::on_every_engine_with_threads([](place& outer) -> task<void> {
     ring_faults faults;
     asyncfs::loop_options options;
     options.engine.kind = outer.engine == "threads" ? asyncfs::engine_kind::threads

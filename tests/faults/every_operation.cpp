@@ -71,7 +71,7 @@ void fail_every_operation(const tests::scenario& what, const tests::engine_under
 }  // namespace
 
 TEST_CASE("whichever operation fails, a scenario ends, reports it or does without, and leaves nothing behind") {
-  for (const tests::engine_under_test& engine : tests::all_engines()) {
+  for (const tests::engine_under_test& engine : tests::real_engines()) {
     DYNAMIC_SECTION(engine.name) {
       if (const std::string reason = tests::refusal(engine); !reason.empty()) {
         tests::leave_out("the engine '" + engine.name + "': " + reason);

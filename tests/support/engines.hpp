@@ -56,8 +56,8 @@ inline std::vector<engine_under_test> all_engines() {
   return all;
 }
 
-// Without the simulator, for what is about threads, real time, or memory.
-inline std::vector<engine_under_test> engines_with_threads() {
+// Without the simulator: for what is about the kernel, threads and real time, or has faults of its own.
+inline std::vector<engine_under_test> real_engines() {
   auto engines = all_engines();
   std::erase_if(engines, [](const engine_under_test& one) { return one.name.starts_with("sim"); });
   return engines;
@@ -139,7 +139,7 @@ void on_every_engine(F test, unsigned seconds = 60) {
 }
 template <class F>
 void on_every_engine_with_threads(F test, unsigned seconds = 60) {
-  on_engines(engines_with_threads(), test, seconds);
+  on_engines(real_engines(), test, seconds);
 }
 
 inline std::string where(const std::source_location& at) {

@@ -144,7 +144,6 @@ struct engine_faults {
   std::vector<opcode> missing{};
 };
 
-// Stays trivially destructible, so that it may be built inside an awaited expression.
 struct engine_options {
   engine_kind kind = engine_kind::automatic;
   unsigned entries = 512;  // submission queue entries; halved while the kernel refuses with ENOMEM

@@ -215,9 +215,8 @@ class file {
     return detail::plain<opcode::ficlone, void>({.fd = to.fd(), .file_index = fd()});
   }
 
-  // close(2). The descriptor is gone whatever the outcome, also when the operation is dropped unstarted: then it is not
-  // even closed. Cancelling does not keep it from being closed.
-  auto close() noexcept { return operation(detail::close_kind(std::move(fd_))); }
+  // close(2). The descriptor is closed whatever the outcome, also when the operation is cancelled or dropped unstarted.
+  auto close() noexcept { return operation(detail::close_kind{std::move(fd_)}); }
 
  private:
   static std::uint32_t clamp(std::size_t bytes) noexcept {

@@ -98,11 +98,11 @@ class result_awaiter final : public operation_awaiter_base<Kind> {
 template <operation_kind Kind, class F>
 class callback_slot final : public pending, public pooled {
  public:
-  callback_slot(const Kind& kind, F&& done)
-      : pending(Kind::code, ends_by_itself<Kind>, true), kind_(kind), done_(std::move(done)) {}
+  callback_slot(Kind&& kind, F&& done)
+      : pending(Kind::code, ends_by_itself<Kind>, true), kind_(std::move(kind)), done_(std::move(done)) {}
 
-  static void start(loop& home, cancel_scope& scope, const Kind& kind, F done, std::source_location site) {
-    auto* slot = new callback_slot(kind, std::move(done));
+  static void start(loop& home, cancel_scope& scope, Kind&& kind, F done, std::source_location site) {
+    auto* slot = new callback_slot(std::move(kind), std::move(done));
     slot->site = site;
     try {
       home.start(*slot, scope, slot->kind_);
@@ -156,7 +156,8 @@ class [[nodiscard("an operation does nothing until it is awaited or started")]] 
   operation& operator=(operation&&) = default;
 
   auto operator co_await() && noexcept { return detail::throwing_awaiter<Kind>(this->kind_); }
-  [[nodiscard]] const Kind& kind() const noexcept { return this->kind_; }
+  [[nodiscard]] const Kind& kind() const& noexcept { return this->kind_; }
+  [[nodiscard]] Kind&& kind() && noexcept { return std::move(this->kind_); }
 };
 
 // The same operation, awaited without throwing. No copy: it refers to `op`, which outlives the await.
@@ -170,7 +171,7 @@ detail::quiet_operation<Kind>&& as_result(operation<Kind>&& op) noexcept {
 // Throws std::bad_alloc, and then nothing was started.
 template <class Kind, std::invocable<result<typename Kind::value_type>> F>
 void start(loop& home, operation<Kind>&& op, F done, std::source_location site = std::source_location::current()) {
-  detail::callback_slot<Kind, F>::start(home, home.root(), op.kind(), std::move(done), site);
+  detail::callback_slot<Kind, F>::start(home, home.root(), std::move(op).kind(), std::move(done), site);
 }
 template <class Kind, std::invocable<result<typename Kind::value_type>> F>
 void start(operation<Kind>&& op, F done, std::source_location site = std::source_location::current()) {

@@ -111,7 +111,7 @@ class socket {
   auto shutdown(int how) const noexcept {
     return detail::plain<opcode::shutdown, void>({.fd = fd(), .length = static_cast<std::uint32_t>(how)});
   }
-  auto close() noexcept { return operation(detail::close_kind(std::move(fd_))); }
+  auto close() noexcept { return operation(detail::close_kind{std::move(fd_)}); }
 
   // Plain system calls; they never wait.
   [[nodiscard]] result<endpoint> local() const;

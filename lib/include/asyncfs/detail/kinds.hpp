@@ -64,14 +64,21 @@ struct stream_kind : plain_kind<Code, T> {
   static constexpr bool ends_by_itself = false;
 };
 
-// Closing cannot be cancelled: what was cancelled before any engine came to it is closed here and now, so that no
-// descriptor is lost in a scope that ends early.
-struct close_kind : plain_kind<opcode::close, void> {
-  explicit close_kind(descriptor owned) noexcept : plain_kind{{.fd = owned.release()}} {}
-  result<void> complete(const completion& event) const {
-    if (event.value != -ECANCELED) [[likely]]
-      return plain_kind::complete(event);
-    const descriptor closed_at_its_end(ask.fd);
+// Closing cannot be cancelled, nor fail to begin: the descriptor is this kind's own until an engine has closed it, and
+// is closed with it when none did.
+struct close_kind {
+  using value_type = void;
+  static constexpr opcode code = opcode::close;
+  descriptor owned;
+
+  void prepare(request& slot) const noexcept { slot.fd = owned.fd(); }
+  result<void> complete(const completion& event) noexcept {
+    if (event.value == -ECANCELED) [[unlikely]] {
+      owned.reset();
+      return {};
+    }
+    static_cast<void>(owned.release());
+    if (event.value < 0) return failure(-event.value);
     return {};
   }
 };
