@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "sigpipe.hpp"
+
 namespace asyncfs {
 
 namespace {
@@ -158,6 +160,7 @@ void loop::run_until(const std::function<bool()>& done) {
       observe(own_observer_.get());
     }
   }
+  const detail::sigpipe_block quiet;
   struct mark_running {
     loop* outer;
     detail::meter& meter;

@@ -20,6 +20,8 @@
 #include <asyncfs/offload.hpp>
 #include <asyncfs/opcode.hpp>
 #include <asyncfs/operation.hpp>
+#include <asyncfs/pipe.hpp>
+#include <asyncfs/poll.hpp>
 #include <asyncfs/result.hpp>
 #include <asyncfs/run.hpp>
 #include <asyncfs/scope.hpp>

@@ -16,9 +16,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
+#include <span>
 
 namespace asyncfs::detail {
 
@@ -99,6 +102,14 @@ std::int64_t list_with(const request& r, std::uint64_t resolve) {
   return 0;
 }
 
+// The ring tells of a peer that hung up whether asked or not, and calls a descriptor that is none an error.
+pollfd polled_by(const request& r) { return {r.fd, static_cast<short>(r.options | POLLRDHUP), 0}; }
+std::int64_t events_of(const pollfd& polled) {
+  if ((polled.revents & POLLNVAL) == 0) return polled.revents;
+  errno = EBADF;
+  return -1;
+}
+
 std::int64_t connect_now(const request& r) {
   return ::connect(r.fd, r.pointer_at<const sockaddr>(r.address), static_cast<socklen_t>(r.offset));
 }
@@ -123,9 +134,8 @@ constexpr auto twins = [] {
     return ::sync_file_range(r.fd, static_cast<off_t>(r.offset), r.length, r.options);
   });
   set(opcode::poll_add, [](const request& r) -> std::int64_t {
-    pollfd one{r.fd, static_cast<short>(r.options), 0};
-    const int ready = ::poll(&one, 1, -1);
-    return ready < 0 ? ready : one.revents;
+    pollfd one = polled_by(r);
+    return ::poll(&one, 1, -1) < 0 ? -1 : events_of(one);
   });
   set(opcode::sendmsg, [](const request& r) -> std::int64_t {
     return ::sendmsg(r.fd, r.pointer_at<const msghdr>(r.address), static_cast<int>(r.options));
@@ -280,6 +290,19 @@ std::int32_t finish(const request& work, Call&& call) noexcept {
   }
 }
 
+// A FIFO that is ready takes this much without waiting, and no more is sure.
+std::int64_t write_a_piece(const request& r, int flags) {
+  iovec piece{r.pointer_at<void>(r.address), r.length};
+  if (r.code == opcode::writev) {
+    const std::span pieces(r.pointer_at<const iovec>(r.address), r.length);
+    const auto first = std::ranges::find_if(pieces, [](const iovec& one) { return one.iov_len != 0; });
+    if (first == pieces.end()) return 0;
+    piece = *first;
+  }
+  piece.iov_len = std::min<std::size_t>(piece.iov_len, PIPE_BUF);
+  return ::pwritev2(r.fd, &piece, 1, -1, flags);
+}
+
 // RWF_NOWAIT where the file knows it; else, on the stream position, readiness is asked first.
 std::int32_t without_waiting(const request& work, std::int64_t (*transfer)(const request&, int),
                              short readiness) noexcept {
@@ -288,7 +311,8 @@ std::int32_t without_waiting(const request& work, std::int64_t (*transfer)(const
   if (value != -EOPNOTSUPP || work.offset != at_position) return value;
   pollfd one{work.fd, readiness, 0};
   if (::poll(&one, 1, 0) == 0) return -EAGAIN;
-  return finish(work, [&](const request& r) { return transfer(r, flags); });
+  return finish(work,
+                [&](const request& r) { return readiness == POLLOUT ? write_a_piece(r, flags) : transfer(r, flags); });
 }
 
 // RESOLVE_CACHED is since 5.12, and openat2 refuses flags that openat ignores: neither says anything about the file.
@@ -349,9 +373,12 @@ std::int32_t attempt(const request& work) noexcept {
       return work.extra != 0 && value == -EALREADY ? -EINPROGRESS : value;
     }
     case opcode::poll_add: {
-      pollfd one{work.fd, static_cast<short>(work.options), 0};
-      const int ready = ::poll(&one, 1, 0);
-      return ready < 0 ? -errno : ready == 0 ? -EAGAIN : one.revents;
+      return finish(work, [](const request& r) -> std::int64_t {
+        pollfd one = polled_by(r);
+        const int ready = ::poll(&one, 1, 0);
+        if (ready == 0) errno = EAGAIN;
+        return ready <= 0 ? -1 : events_of(one);
+      });
     }
     default: return perform(work);
   }

@@ -21,18 +21,14 @@ namespace asyncfs::detail {
 namespace {
 
 constexpr std::size_t events_a_poll = 256;
-constexpr int accepts_a_turn = 64;  // a flood of connections must not keep others waiting
+constexpr std::uint32_t poll_events = 0xffff;  // of epoll's bits those that are poll's too
+constexpr int accepts_a_turn = 64;             // a flood of connections must not keep others waiting
 constexpr int retry_after_ms =
     4;  // a full queue of a Unix socket: long enough to cost nothing, short enough to wait for
 constexpr std::uint64_t bell_key = static_cast<std::uint64_t>(-1);  // no descriptor: they are not negative
 
 bool is_multishot(const request& work) noexcept {
   return work.code == opcode::accept && (work.priority & kernel::accept_multishot) != 0;
-}
-
-bool waits_for_output(const request& work) noexcept {
-  if (work.code == opcode::poll_add) return (work.options & POLLOUT) != 0;
-  return describe(work.code).waits_for == readiness::output;
 }
 
 // accept and connect have no flag for "do not wait"; only the descriptor's mode says it.
@@ -85,6 +81,11 @@ poller::outcome poller::run(request& work) noexcept {
   }
 }
 
+poller::waiters& poller::line_of(const request& work, watched& state) noexcept {
+  if (work.code == opcode::poll_add) return state.polls;
+  return describe(work.code).waits_for == readiness::output ? state.output : state.input;
+}
+
 bool poller::start(const request& work) {
   if (free_ == nullptr) {
     waiting_.reserve(waiters_.size() + 1);
@@ -97,9 +98,9 @@ bool poller::start(const request& work) {
   if (work.code == opcode::accept || work.code == opcode::connect) set_nonblocking(work.fd, true);
   waiter& one = *std::exchange(free_, free_->next_free);
   one.work = work;
-  const waiters& queue = waits_for_output(work) ? state.output : state.input;
   // Order of arrival is kept: nobody overtakes a request that already waits for the same thing.
-  const bool first = queue.empty() && (!is_multishot(work) || out_.has_extra());
+  const bool free_to_go = work.code == opcode::poll_add || line_of(work, state).empty();
+  const bool first = free_to_go && (!is_multishot(work) || out_.has_extra());
   switch (first ? run(one.work) : outcome::wait) {
     case outcome::done: free(one); return true;
     case outcome::try_later:
@@ -114,7 +115,7 @@ bool poller::start(const request& work) {
 
 // False: epoll has nothing to do with such files, and the request is not held.
 bool poller::wait_in_line(waiter& one, watched& state) noexcept {
-  (waits_for_output(one.work) ? state.output : state.input).push_back(one);
+  line_of(one.work, state).push_back(one);
   waiting_.insert(one);
   int error = watch(one.work.fd, state);
   if (error == ENOENT || error == EPERM) {
@@ -140,6 +141,7 @@ int poller::watch(int fd, watched& state) noexcept {
   std::uint32_t interest = EPOLLONESHOT;
   if (!state.input.empty()) interest |= EPOLLIN | EPOLLRDHUP;
   if (!state.output.empty()) interest |= EPOLLOUT;
+  state.polls.for_each([&](const waiter& one) { interest |= (one.work.options & poll_events) | EPOLLRDHUP; });
   const bool anew = state.registration == 0;
   if (anew) state.registration = registrations_ = std::max(1u, registrations_ + 1);
   const std::uint64_t key = std::uint64_t{state.registration} << 32 | static_cast<std::uint32_t>(fd);
@@ -161,7 +163,7 @@ void poller::end(waiter& one, std::int32_t value) noexcept {
 }
 
 void poller::end_all(watched& state, std::int32_t value, const waiter* but) noexcept {
-  for (waiters* queue : {&state.input, &state.output})
+  for (waiters* queue : {&state.input, &state.output, &state.polls})
     queue->for_each([&](waiter& one) {
       if (&one != but) end(one, value);
     });
@@ -198,6 +200,15 @@ void poller::try_all(waiters& waiting) noexcept {
   }
 }
 
+void poller::try_each(waiters& waiting) noexcept {
+  waiting.for_each([this](waiter& one) {
+    if (run(one.work) != outcome::done) return;
+    one.unlink();
+    waiting_.erase(one);
+    free(one);
+  });
+}
+
 void poller::try_connections() noexcept {
   retrying_.for_each([this](waiter& one) {
     if (identity(one.work.fd) != one.socket) return end(one, -ECANCELED);
@@ -227,7 +238,8 @@ bool poller::poll(int timeout_ms) noexcept {
     watched& state = found->second;
     try_all(state.input);
     try_all(state.output);
-    if (state.input.empty() && state.output.empty()) continue;
+    try_each(state.polls);
+    if (state.input.empty() && state.output.empty() && state.polls.empty()) continue;
     if (const int error = watch(fd, state); error != 0) {
       end_all(state, error == ENOENT ? -ECANCELED : -error);
       state.registration = 0;
