@@ -22,11 +22,13 @@
 #include <asyncfs/operation.hpp>
 #include <asyncfs/pipe.hpp>
 #include <asyncfs/poll.hpp>
+#include <asyncfs/process.hpp>
 #include <asyncfs/result.hpp>
 #include <asyncfs/run.hpp>
 #include <asyncfs/scope.hpp>
 #include <asyncfs/semaphore.hpp>
 #include <asyncfs/sequence.hpp>
+#include <asyncfs/signal.hpp>
 #include <asyncfs/socket.hpp>
 #include <asyncfs/stall.hpp>
 #include <asyncfs/stop.hpp>

@@ -95,6 +95,9 @@ enum class opcode : std::uint8_t {
   fremovexattr,
   getaddrinfo,
   call,
+  signalfd,
+  spawn,
+  pidfd_send_signal,
 };
 
 struct kernel_version {
@@ -205,6 +208,9 @@ inline constexpr auto opcode_table = std::to_array<opcode_info>({
     {opcode::fremovexattr, "fremovexattr", {}, runs::on_worker, "fremovexattr"},
     {opcode::getaddrinfo, "getaddrinfo", {}, runs::on_worker, "getaddrinfo"},
     {opcode::call, "call", {}, runs::on_worker, "a function"},
+    {opcode::signalfd, "signalfd", {}, runs::in_place, "signalfd"},
+    {opcode::spawn, "spawn", {}, runs::on_worker, "posix_spawn, pidfd_open"},
+    {opcode::pidfd_send_signal, "pidfd_send_signal", {}, runs::in_place, "pidfd_send_signal"},
 });
 
 namespace detail {

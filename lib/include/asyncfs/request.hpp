@@ -5,6 +5,7 @@
 // struct. Memory that a request points to belongs to the engine until the request's last completion, on every engine.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -74,6 +75,21 @@ struct list_arguments {
 struct call_arguments {
   std::int32_t (*function)(void*) noexcept = nullptr;
   void* argument = nullptr;
+};
+
+// opcode::spawn: starts a program as a child process (posix_spawn(3)); the completion's value is a new pidfd. The child
+// has no signal blocked, and takes SIGPIPE the default way.
+struct spawn_arguments {
+  enum class group : std::uint8_t { same, own, own_session };
+
+  const char* program = nullptr;                     // found in PATH unless it has a slash
+  char* const* arguments = nullptr;                  // null-terminated, the program's own name first
+  char* const* environment = nullptr;                // null-terminated; null: this process's
+  std::int32_t directory = -1;                       // where it starts; -1: where this process is
+  std::array<std::int32_t, 3> standard{-1, -1, -1};  // what becomes its descriptors 0, 1 and 2; -1: this process's
+  bool keep_descriptors = false;                     // those from 3 on that are not close-on-exec; else they are closed
+  group process_group = group::same;
+  std::int32_t pid = 0;  // out
 };
 
 }  // namespace asyncfs

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,6 +23,8 @@
 #include <climits>
 #include <cstdio>
 #include <span>
+
+#include "engine/spawn_program.hpp"
 
 namespace asyncfs::detail {
 
@@ -277,6 +280,12 @@ constexpr auto twins = [] {
     if (value < 0) errno = -value;
     return value < 0 ? -1 : value;
   });
+  set(opcode::signalfd, [](const request& r) -> std::int64_t {
+    return ::signalfd(r.fd, r.pointer_at<const sigset_t>(r.address), static_cast<int>(r.options));
+  });
+  set(opcode::spawn, [](const request& r) { return spawn_program(*r.pointer_at<spawn_arguments>(r.address)); });
+  set(opcode::pidfd_send_signal,
+      [](const request& r) -> std::int64_t { return ::syscall(SYS_pidfd_send_signal, r.fd, r.length, nullptr, 0); });
   return t;
 }();
 

@@ -100,7 +100,9 @@ class threads_engine final : public engine {
       case opcode::bind:
       case opcode::listen:
       case opcode::shutdown:
-      case opcode::pipe: return true;
+      case opcode::pipe:
+      case opcode::signalfd:
+      case opcode::pidfd_send_signal: return true;
       default: return false;
     }
   }
