@@ -328,7 +328,8 @@ TEST_CASE("a child whose process object goes is killed and reaped; one that was 
 
 TEST_CASE("a loop does not end before the children that were dropped on it") {
   on_every_engine([](place& at) -> task<void> {
-    at.home.post([child = co_await endless_child()]() mutable { child = process(); });
+    process child = co_await endless_child();
+    at.home.post([late = std::move(child)]() mutable { late = process(); });
   });
   CHECK(no_children());
 }
