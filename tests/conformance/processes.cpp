@@ -380,6 +380,7 @@ TEST_CASE("starting a child with too few descriptors left is an error at every s
       CHECK(no_children());
     }
     ::setrlimit(RLIMIT_NOFILE, &before);
+    for (int i = 0; i < 5000 && tests::open_descriptors() != open; ++i) co_await asyncfs::sleep_for(1ms);
     CHECK(tests::open_descriptors() == open);
   });
 }
