@@ -54,7 +54,7 @@ struct spawn_kind {
   }
 };
 
-// Where no loop runs that could do it in the background.
+// Where no loop can do it in the background.
 void kill_and_reap_here(int pidfd) noexcept {
   ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
   siginfo_t ignored;
@@ -79,6 +79,19 @@ task<void> kill_and_reap(process& child) {
 task<void> kill_and_reap(int pidfd, pid_t pid) {
   process orphan(pidfd, pid);
   co_await kill_and_reap(orphan);
+}
+
+// True: the loop of this thread does it, and has taken over the descriptor.
+bool reaps_in_background(int pidfd, pid_t pid) noexcept {
+  loop* const home = loop::current();
+  if (home == nullptr) return false;
+  try {
+    // The future that is dropped here cancels nothing: killing is not to be cancelled.
+    static_cast<void>(spawn(*home, kill_and_reap(pidfd, pid)));
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 // The strings as execve(2) takes them.
@@ -170,17 +183,10 @@ process::~process() { drop(); }
 
 void process::drop() noexcept {
   if (!pidfd_ || status_) return;
-  if (loop* const home = loop::current(); home != nullptr) {
-    try {
-      // The future that is dropped here cancels nothing: killing is not to be cancelled.
-      static_cast<void>(spawn(*home, kill_and_reap(pidfd_.fd(), pid_)));
-      static_cast<void>(pidfd_.release());
-      return;
-    } catch (const std::bad_alloc&) {
-      // Then at once, below.
-    }
-  }
-  kill_and_reap_here(pidfd_.fd());
+  if (reaps_in_background(pidfd_.fd(), pid_))
+    static_cast<void>(pidfd_.release());
+  else
+    kill_and_reap_here(pidfd_.fd());
 }
 
 pid_t process::detach() noexcept {

@@ -334,6 +334,23 @@ TEST_CASE("a loop does not end before the children that were dropped on it") {
   CHECK(no_children());
 }
 
+TEST_CASE("a start that is given up at any moment leaves no child and no descriptor") {
+  on_every_engine([](place& at) -> task<void> {
+    auto start = []() -> task<void> {
+      process_options options{"sleep", "1000"};
+      options.input = child_stream::pipe();
+      options.output = child_stream::null();
+      const process child = co_await asyncfs::spawn_process(std::move(options));
+      CHECK(child);
+    };
+    for (int turns = 0; turns < 30; ++turns) {
+      const asyncfs::future<void> dropped = asyncfs::spawn(at.home, start());
+      for (int i = 0; i < turns; ++i) co_await asyncfs::yield();
+    }
+  });
+  CHECK(no_children());
+}
+
 TEST_CASE("a child that outlives its loop is killed and reaped by its process object all the same") {
   process child = asyncfs::run(endless_child());
   const pid_t pid = child.pid();
