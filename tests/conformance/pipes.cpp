@@ -268,11 +268,14 @@ TEST_CASE("a pipe that no descriptor is left for is an error, and leaks none") {
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     const std::size_t open = tests::open_descriptors();
-    const rlimit few{.rlim_cur = 3, .rlim_max = before.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &few);
-    const auto none = co_await asyncfs::as_result(asyncfs::open_pipe());
-    ::setrlimit(RLIMIT_NOFILE, &before);
-    CHECK((none ? 0 : none.error().value()) == EMFILE);
+    // First with enough of them: the sanitizers look at each type once, and need a descriptor for that.
+    for (const rlim_t limit : {before.rlim_cur, rlim_t{3}}) {
+      const rlimit now{.rlim_cur = limit, .rlim_max = before.rlim_max};
+      ::setrlimit(RLIMIT_NOFILE, &now);
+      const auto made = co_await asyncfs::as_result(asyncfs::open_pipe());
+      ::setrlimit(RLIMIT_NOFILE, &before);
+      CHECK((made ? 0 : made.error().value()) == (limit == 3 ? EMFILE : 0));
+    }
     CHECK(tests::open_descriptors() == open);
   });
 }
