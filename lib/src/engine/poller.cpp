@@ -125,6 +125,8 @@ bool poller::wait_in_line(waiter& one, watched& state) noexcept {
     if (error == ENOENT) error = watch(one.work.fd, state);
   }
   if (error == 0) return true;
+  // What such a file is not at once it never will be, and the ring says so too.
+  if (error == EPERM && one.work.code == opcode::poll_add) error = EINVAL;
   if (error != EPERM) {
     end(one, -error);
     return true;
