@@ -7,6 +7,7 @@
 #include <asyncfs/asyncfs.hpp>
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -127,6 +128,14 @@ asyncfs::task<void> visit_public_operations(place& at, Visitor visit) {
   co_await visit([&] { return on.near.receive(bytes); });
   co_await visit([&] { return on.near.shutdown(SHUT_WR); });
   co_await visit([&] { return asyncfs::socket(::fcntl(on.near.fd(), F_DUPFD_CLOEXEC, 0)).close(); });
+
+  co_await visit([] { return asyncfs::open_pipe(); });
+  co_await visit([&] { return asyncfs::poll(on.pipe_in.fd(), POLLOUT); });
+  co_await visit([] { return asyncfs::operation(asyncfs::detail::signalfd_kind{asyncfs::signal_set(SIGUSR1).raw()}); });
+  const asyncfs::descriptor self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  co_await visit([&] {  // process::signal, of a process that no object may own
+    return asyncfs::detail::plain<asyncfs::opcode::pidfd_send_signal, void>({.fd = self.fd(), .length = 0});
+  });
 }
 
 }  // namespace tests

@@ -4,7 +4,8 @@
 //
 // One shot. Gives the events that hold: those of poll(2) that were asked for, and POLLERR, POLLHUP and POLLRDHUP whether
 // asked for or not. They may be over by the time the task goes on. A regular file is always ready. The descriptor must
-// stay open until the end; cancelling ends the wait early. EBADF: not an open descriptor. Loop thread only.
+// stay open until the end; cancelling ends the wait early. Loop thread only. EBADF: not an open descriptor. EINVAL: what
+// is asked for can never come, as POLLPRI on a regular file.
 #pragma once
 
 #include <poll.h>

@@ -106,10 +106,15 @@ std::int64_t list_with(const request& r, std::uint64_t resolve) {
 }
 
 // The ring tells of a peer that hung up whether asked or not, and calls a descriptor that is none an error.
-pollfd polled_by(const request& r) { return {r.fd, static_cast<short>(r.options | POLLRDHUP), 0}; }
-std::int64_t events_of(const pollfd& polled) {
-  if ((polled.revents & POLLNVAL) == 0) return polled.revents;
-  errno = EBADF;
+std::int64_t poll_for(const request& r, int timeout_ms) {
+  pollfd one{r.fd, static_cast<short>(r.options | POLLRDHUP), POLLNVAL};
+  const int ready = r.fd < 0 ? 0 : ::poll(&one, 1, timeout_ms);
+  if ((one.revents & POLLNVAL) != 0)
+    errno = EBADF;
+  else if (ready == 0)
+    errno = EAGAIN;
+  else if (ready > 0)
+    return one.revents;
   return -1;
 }
 
@@ -136,10 +141,7 @@ constexpr auto twins = [] {
   set(opcode::sync_file_range, [](const request& r) -> std::int64_t {
     return ::sync_file_range(r.fd, static_cast<off_t>(r.offset), r.length, r.options);
   });
-  set(opcode::poll_add, [](const request& r) -> std::int64_t {
-    pollfd one = polled_by(r);
-    return ::poll(&one, 1, -1) < 0 ? -1 : events_of(one);
-  });
+  set(opcode::poll_add, [](const request& r) { return poll_for(r, -1); });
   set(opcode::sendmsg, [](const request& r) -> std::int64_t {
     return ::sendmsg(r.fd, r.pointer_at<const msghdr>(r.address), static_cast<int>(r.options));
   });
@@ -381,14 +383,7 @@ std::int32_t attempt(const request& work) noexcept {
       const std::int32_t value = perform(work);
       return work.extra != 0 && value == -EALREADY ? -EINPROGRESS : value;
     }
-    case opcode::poll_add: {
-      return finish(work, [](const request& r) -> std::int64_t {
-        pollfd one = polled_by(r);
-        const int ready = ::poll(&one, 1, 0);
-        if (ready == 0) errno = EAGAIN;
-        return ready <= 0 ? -1 : events_of(one);
-      });
-    }
+    case opcode::poll_add: return finish(work, [](const request& r) { return poll_for(r, 0); });
     default: return perform(work);
   }
 }

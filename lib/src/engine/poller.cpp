@@ -21,7 +21,8 @@ namespace asyncfs::detail {
 namespace {
 
 constexpr std::size_t events_a_poll = 256;
-constexpr int accepts_a_turn = 64;  // a flood of connections must not keep others waiting
+constexpr std::uint32_t poll_events = 0xffff;  // of epoll's bits those that are poll's too
+constexpr int accepts_a_turn = 64;             // a flood of connections must not keep others waiting
 constexpr int retry_after_ms =
     4;  // a full queue of a Unix socket: long enough to cost nothing, short enough to wait for
 constexpr std::uint64_t bell_key = static_cast<std::uint64_t>(-1);  // no descriptor: they are not negative
@@ -97,9 +98,9 @@ bool poller::start(const request& work) {
   if (work.code == opcode::accept || work.code == opcode::connect) set_nonblocking(work.fd, true);
   waiter& one = *std::exchange(free_, free_->next_free);
   one.work = work;
-  const waiters& queue = line_of(work, state);
   // Order of arrival is kept: nobody overtakes a request that already waits for the same thing.
-  const bool first = (queue.empty() || work.code == opcode::poll_add) && (!is_multishot(work) || out_.has_extra());
+  const bool free_to_go = work.code == opcode::poll_add || line_of(work, state).empty();
+  const bool first = free_to_go && (!is_multishot(work) || out_.has_extra());
   switch (first ? run(one.work) : outcome::wait) {
     case outcome::done: free(one); return true;
     case outcome::try_later:
@@ -124,6 +125,8 @@ bool poller::wait_in_line(waiter& one, watched& state) noexcept {
     if (error == ENOENT) error = watch(one.work.fd, state);
   }
   if (error == 0) return true;
+  // What such a file is not at once it never will be, and the ring says so too.
+  if (error == EPERM && one.work.code == opcode::poll_add) error = EINVAL;
   if (error != EPERM) {
     end(one, -error);
     return true;
@@ -140,7 +143,7 @@ int poller::watch(int fd, watched& state) noexcept {
   std::uint32_t interest = EPOLLONESHOT;
   if (!state.input.empty()) interest |= EPOLLIN | EPOLLRDHUP;
   if (!state.output.empty()) interest |= EPOLLOUT;
-  state.polls.for_each([&](const waiter& one) { interest |= one.work.options | EPOLLRDHUP; });
+  state.polls.for_each([&](const waiter& one) { interest |= (one.work.options & poll_events) | EPOLLRDHUP; });
   const bool anew = state.registration == 0;
   if (anew) state.registration = registrations_ = std::max(1u, registrations_ + 1);
   const std::uint64_t key = std::uint64_t{state.registration} << 32 | static_cast<std::uint32_t>(fd);
@@ -238,7 +241,7 @@ bool poller::poll(int timeout_ms) noexcept {
     try_all(state.input);
     try_all(state.output);
     try_each(state.polls);
-    if (state.has_none()) continue;
+    if (state.input.empty() && state.output.empty() && state.polls.empty()) continue;
     if (const int error = watch(fd, state); error != 0) {
       end_all(state, error == ENOENT ? -ECANCELED : -error);
       state.registration = 0;

@@ -1,8 +1,8 @@
 // Readiness without a ring: requests on sockets, pipes and the like wait in epoll(7), and are tried again when ready.
 //
-// Loop thread only. Requests wait in order of arrival, per descriptor and direction; a poll waits beside these, for
-// events of its own, since it takes nothing away; a multishot accept stays until it is cancelled. A connection to a Unix socket whose queue is full has no readiness to wait for: it is tried again every
-// few milliseconds.
+// Loop thread only. Requests wait in order of arrival, per descriptor and direction; a multishot accept stays until it
+// is cancelled; polls wait beside these, each for events of its own, since they take nothing away. A connection to a
+// Unix socket whose queue is full has no readiness to wait for: it is tried again every few milliseconds.
 //
 // Invariants: descriptors are watched one shot at a time. A number that was closed behind our back and given out again
 // is told by epoll, which knows open files and not numbers: then those that waited for the old file end as cancelled,
@@ -53,13 +53,12 @@ class poller {
   using waiters = list<waiter, list_hook>;
   struct watched {
     waiters input, output, polls;
-    [[nodiscard]] bool has_none() const noexcept { return input.empty() && output.empty() && polls.empty(); }
     std::uint32_t registration = 0;  // tells events of this open file from those of an earlier one
   };
 
   enum class outcome : std::uint8_t { done, wait, try_later };
-  outcome run(request& work) noexcept;
   static waiters& line_of(const request& work, watched& state) noexcept;
+  outcome run(request& work) noexcept;
   void try_all(waiters& waiting) noexcept;
   void try_each(waiters& waiting) noexcept;
   void try_connections() noexcept;
