@@ -318,13 +318,14 @@ class sim_engine final : public engine {
     jobs_.erase(one.work.user_data);
   }
 
-  // Real descriptors. Whether something came.
+  // Real descriptors. Whether something came that nobody looks at yet.
   bool look_outside(std::chrono::milliseconds how_long) {
     if (waiting_.empty()) return false;
     outside_.clear();
     outside_work_.clear();
     for (const auto& [id, jobs] : waiting_)
       for (job* one : jobs) {
+        if (one->woken) continue;
         outside_.push_back(one);
         outside_work_.push_back(&one->work);
       }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
+#include <system_error>
 
 #include "testing/core.hpp"
 #include "testing/real_world.hpp"
@@ -75,6 +76,11 @@ std::size_t simulation::open_descriptors() const noexcept {
 }
 std::vector<std::string> simulation::left_open() const {
   return core_->memory == nullptr ? std::vector<std::string>() : core_->memory->open_list();
+}
+int simulation::open(const std::string& path, int flags) {
+  const int fd = memory_of(*core_).open_path(path, flags);
+  if (fd < 0) throw std::system_error(-fd, std::system_category(), path);
+  return fd;
 }
 std::array<int, 2> simulation::make_pipe(std::size_t capacity) { return memory_of(*core_).give_pipe(capacity); }
 std::array<int, 2> simulation::make_socket_pair() { return memory_of(*core_).give_pair(); }

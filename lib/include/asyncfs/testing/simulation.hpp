@@ -69,6 +69,8 @@ class simulation {
 
   // In memory only.
   [[nodiscard]] memory_files files();
+  // open(2) of what exists. Throws std::system_error.
+  [[nodiscard]] int open(const std::string& path, int flags);
   // Descriptors, to be owned by the caller: what is read and what is written; both ends of a connection.
   [[nodiscard]] std::array<int, 2> make_pipe(std::size_t capacity = std::size_t{64} << 10);
   [[nodiscard]] std::array<int, 2> make_socket_pair();

@@ -89,6 +89,10 @@ std::int32_t memory_world::open(int fd, std::string_view path, std::uint64_t fla
   return give_file(file);
 }
 
+std::int32_t memory_world::open_path(std::string_view path, int flags) {
+  return open(AT_FDCWD, path, static_cast<std::uint64_t>(flags & ~O_CREAT), 0, 0);
+}
+
 // As with O_NONBLOCK: whoever reads need not wait for a writer, and nobody can write without a reader.
 std::int32_t memory_world::open_fifo(node& file, int flags) {
   if (!reads(flags) && (!file.fifo || file.fifo->readers == 0)) return -ENXIO;

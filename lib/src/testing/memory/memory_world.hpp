@@ -37,6 +37,8 @@ class memory_world final : public world, public simulated_descriptors {
   // Descriptors of both ends, for tests: what is read, what is written; or a connected pair of sockets.
   std::array<int, 2> give_pipe(std::size_t capacity);
   std::array<int, 2> give_pair();
+  // open(2) of what exists.
+  std::int32_t open_path(std::string_view path, int flags);
   // What was opened and not closed, as "number path".
   [[nodiscard]] std::vector<std::string> open_list() const;
 
