@@ -33,12 +33,10 @@ struct engine_under_test {
   }
 };
 
-// uring, threads, sync, uring with all that can be done without the ring done without it, and the simulator, which
-// completes in any order and as late as it likes, on real files and on files in memory.
-inline std::vector<engine_under_test> all_engines() {
+// uring, threads, sync, and uring with all that can be done without the ring done without it.
+inline std::vector<engine_under_test> real_engines() {
   using asyncfs::engine_kind;
-  using kind = asyncfs::testing::simulation_options::files_kind;
-  std::vector<engine_under_test> all(6);
+  std::vector<engine_under_test> all(4);
   all[0].name = "uring";
   all[0].options.engine.kind = engine_kind::uring;
   all[1].name = "threads";
@@ -49,10 +47,19 @@ inline std::vector<engine_under_test> all_engines() {
   all[3].options.engine.kind = engine_kind::uring;
   for (const asyncfs::opcode_info& row : asyncfs::opcode_table)
     if (!row.twin.empty()) all[3].options.engine.run(row.code, asyncfs::runs::on_worker);
+  return all;
+}
+
+// Those and the simulator, which completes in any order and as late as it likes, on real files and on files in memory.
+inline std::vector<engine_under_test> all_engines() {
+  using kind = asyncfs::testing::simulation_options::files_kind;
+  constexpr auto latency = std::chrono::microseconds(20);  // little, against the times that tests sleep
+  std::vector<engine_under_test> all = real_engines();
+  all.resize(all.size() + 2);
   all[4].name = "sim on real files";
-  all[4].simulated = {.files = kind::real, .latency = std::chrono::microseconds(20)};
+  all[4].simulated = {.files = kind::real, .latency = latency};
   all[5].name = "sim on memory files";
-  all[5].simulated = {.files = kind::memory, .latency = std::chrono::microseconds(20)};
+  all[5].simulated = {.files = kind::memory, .latency = latency};
   return all;
 }
 
@@ -167,8 +174,8 @@ inline std::string refusal(const engine_under_test& one) {
 
 // Runs `test(place&)`, a coroutine that captures nothing, once on each engine. No descriptor may be left at the end.
 template <class F>
-void on_every_engine(F test, unsigned seconds = 60) {
-  for (const engine_under_test& one : all_engines()) {
+void on_every_engine(F test, unsigned seconds = 60, const std::vector<engine_under_test>& engines = all_engines()) {
+  for (const engine_under_test& one : engines) {
     DYNAMIC_SECTION(one.name) {
       if (const std::string reason = refusal(one); !reason.empty()) {
         leave_out("the engine '" + one.name + "': " + reason);
@@ -197,6 +204,12 @@ void on_every_engine(F test, unsigned seconds = 60) {
       ::alarm(0);
     }
   }
+}
+
+// The same on those that use threads, for tests that need them.
+template <class F>
+void on_every_real_engine(F test, unsigned seconds = 60) {
+  on_every_engine(test, seconds, real_engines());
 }
 
 inline std::string where(const std::source_location& at) {
