@@ -16,7 +16,7 @@ using tests::bytes_of;
 using tests::fails;
 using tests::gives;
 using tests::on_every_engine;
-using tests::on_every_engine_with_threads;  // where children take their real time
+using tests::on_every_real_engine;  // where children take their real time
 using tests::place;
 using tests::works;
 using namespace std::chrono_literals;
@@ -286,7 +286,7 @@ TEST_CASE("a wait that is cancelled leaves the child running, to be waited for a
 }
 
 TEST_CASE("a run that is cancelled kills and reaps its child before it ends") {
-  on_every_engine_with_threads([](place& at) -> task<void> {
+  on_every_real_engine([](place& at) -> task<void> {
     for (const auto delay : {0ms, 1ms, 20ms}) {
       int error = -1;
       {
@@ -302,7 +302,7 @@ TEST_CASE("a run that is cancelled kills and reaps its child before it ends") {
 }
 
 TEST_CASE("a child whose process object goes is killed and reaped; one that was let go runs on") {
-  on_every_engine_with_threads([](place&) -> task<void> {
+  on_every_real_engine([](place&) -> task<void> {
     std::vector<pid_t> dropped;
     pid_t let_go = 0;
     {
@@ -378,7 +378,7 @@ TEST_CASE("many children at once are all told apart, and all end") {
 }
 
 TEST_CASE("starting a child with too few descriptors left is an error at every step, and there is no child") {
-  on_every_engine_with_threads([](place&) -> task<void> {
+  on_every_real_engine([](place&) -> task<void> {
     const std::size_t open = tests::open_descriptors();
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);

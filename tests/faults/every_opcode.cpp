@@ -228,7 +228,7 @@ TEST_CASE("every opcode that a public header names is among the operations that 
 }
 
 TEST_CASE("a value may be injected too: a short transfer is what the caller sees") {
-  tests::on_every_engine_with_threads([](place& outer) -> task<void> {
+  tests::on_every_real_engine([](place& outer) -> task<void> {
     ring_faults faults;
     asyncfs::loop_options options;
     options.engine.kind = outer.engine == "threads" ? asyncfs::engine_kind::threads

@@ -62,7 +62,7 @@ TEST_CASE("the counter counts") {
 }
 
 TEST_CASE("10,000 awaited operations allocate nothing") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     auto step = []() -> task<void> { co_await asyncfs::nop(); };
     const std::size_t made = co_await count_over(step);
     CHECK(made <= allowed(at));
@@ -70,7 +70,7 @@ TEST_CASE("10,000 awaited operations allocate nothing") {
 }
 
 TEST_CASE("10,000 awaited reads through a task allocate nothing") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     co_await asyncfs::write_file(at.dir, "file", "some bytes");
     const asyncfs::file f = co_await at.dir.open("file");
     std::array<std::byte, 64> buffer;
@@ -81,7 +81,7 @@ TEST_CASE("10,000 awaited reads through a task allocate nothing") {
 }
 
 TEST_CASE("10,000 operations on worker threads allocate nothing") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     co_await asyncfs::write_file(at.dir, "file", "some bytes");
     const asyncfs::file f = co_await at.dir.open("file");
     auto step = [&f]() { return [](const asyncfs::file& file) -> task<void> { co_await file.set_mode(0600); }(f); };
@@ -91,7 +91,7 @@ TEST_CASE("10,000 operations on worker threads allocate nothing") {
 }
 
 TEST_CASE("10,000 callbacks allocate nothing") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     struct chain {
       asyncfs::loop& home;
       int left;
@@ -114,7 +114,7 @@ TEST_CASE("10,000 callbacks allocate nothing") {
 }
 
 TEST_CASE("10,000 round trips over a socket allocate nothing") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     const asyncfs::socket a(ends[0]), b(ends[1]);

@@ -18,7 +18,7 @@ using asyncfs::task;
 using tests::bytes_of;
 using tests::fails;
 using tests::gives;
-using tests::on_every_engine_with_threads;
+using tests::on_every_real_engine;
 using tests::place;
 using tests::works;
 using namespace std::chrono_literals;
@@ -243,7 +243,7 @@ TEST_CASE("a flood of connections to one multishot accept comes in order and los
 }
 
 TEST_CASE("a descriptor closed while somebody waits for it does not starve or feed the next owner of its number") {
-  on_every_engine_with_threads([](place& at) -> task<void> {
+  on_every_real_engine([](place& at) -> task<void> {
     int first[2], second[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first) == 0);
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, second) == 0);
@@ -280,7 +280,7 @@ TEST_CASE("a descriptor closed while somebody waits for it does not starve or fe
 }
 
 TEST_CASE("a number given out again for a file that is always ready leaves nobody waiting in vain") {
-  on_every_engine_with_threads([](place& at) -> task<void> {
+  on_every_real_engine([](place& at) -> task<void> {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     const asyncfs::file writer(ends[1]);
@@ -309,7 +309,7 @@ TEST_CASE("a number given out again for a file that is always ready leaves nobod
 }
 
 TEST_CASE("a connection that waits for room in a Unix socket's queue ends as cancelled, and then there is room") {
-  on_every_engine_with_threads([](place& at) -> task<void> {
+  on_every_real_engine([](place& at) -> task<void> {
     const auto address = *asyncfs::endpoint::unix_path(at.path + "/socket");
     const asyncfs::socket server = co_await asyncfs::socket::open(AF_UNIX, SOCK_STREAM);
     co_await works(server.bind(address));
@@ -335,7 +335,7 @@ TEST_CASE("a connection that waits for room in a Unix socket's queue ends as can
 }
 
 TEST_CASE("opening a FIFO that nobody else has open does not stop the loop") {
-  on_every_engine_with_threads([](place& at) -> task<void> {
+  on_every_real_engine([](place& at) -> task<void> {
     co_await works(at.dir.make_node("fifo", S_IFIFO | 0600, 0));
     co_await works(at.dir.status("fifo"));
     co_await fails(at.dir.open("fifo", O_WRONLY), ENXIO);

@@ -12,7 +12,7 @@ using asyncfs::task;
 using namespace std::chrono_literals;
 
 TEST_CASE("posts of other threads run on the loop's thread, each thread's in order, none lost") {
-  tests::on_every_engine([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     constexpr int senders = 4, posts = 2000;
     struct tally {
       std::array<int, senders> next{};
@@ -37,7 +37,7 @@ TEST_CASE("posts of other threads run on the loop's thread, each thread's in ord
 }
 
 TEST_CASE("a post wakes a loop that sleeps") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     // Nothing but the post can end this: the loop has no operation, and its only timer is an hour away.
     for (int i = 0; i < 50; ++i) {
       std::jthread waker([&home = at.home, i] {
@@ -59,7 +59,7 @@ TEST_CASE("a post wakes a loop that sleeps") {
 }
 
 TEST_CASE("a loop is woken every time, however post and sleep race") {
-  tests::on_every_engine([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     constexpr int rounds = 2000;
     std::atomic<int> reached{0};
     int posted_back = 0;
@@ -75,7 +75,7 @@ TEST_CASE("a loop is woken every time, however post and sleep race") {
 }
 
 TEST_CASE("an exception that escapes a callback leaves run, after everything has ended") {
-  for (const auto& one : tests::all_engines()) {
+  for (const auto& one : tests::real_engines()) {
     DYNAMIC_SECTION(one.name) {
       if (const auto reason = tests::refusal(one); !reason.empty()) {
         tests::leave_out("the engine '" + one.name + "': " + reason);
@@ -130,7 +130,7 @@ TEST_CASE("posts that nobody took are freed with the loop") {
 }
 
 TEST_CASE("run drains what the task left behind") {
-  tests::on_every_engine([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     struct left {
@@ -148,7 +148,7 @@ TEST_CASE("run drains what the task left behind") {
 }
 
 TEST_CASE("one loop may be made here, run there, and destroyed here, beside another") {
-  for (const auto& one : tests::all_engines()) {
+  for (const auto& one : tests::real_engines()) {
     DYNAMIC_SECTION(one.name) {
       if (const auto reason = tests::refusal(one); !reason.empty()) {
         tests::leave_out("the engine '" + one.name + "': " + reason);

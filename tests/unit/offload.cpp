@@ -12,7 +12,7 @@
 using asyncfs::task;
 
 TEST_CASE("offload gives the function's value, and runs it on another thread") {
-  tests::on_every_engine_with_threads([](tests::place&) -> task<void> {
+  tests::on_every_real_engine([](tests::place&) -> task<void> {
     const std::thread::id here = std::this_thread::get_id();
     const std::thread::id there = co_await asyncfs::offload([] { return std::this_thread::get_id(); });
     CHECK(there != here);
@@ -28,7 +28,7 @@ TEST_CASE("offload gives the function's value, and runs it on another thread") {
 }
 
 TEST_CASE("what an offloaded function throws is thrown to the awaiting task") {
-  tests::on_every_engine_with_threads([](tests::place&) -> task<void> {
+  tests::on_every_engine([](tests::place&) -> task<void> {
     std::string words;
     try {
       co_await asyncfs::offload([] { throw std::runtime_error("from a worker"); });
@@ -40,7 +40,7 @@ TEST_CASE("what an offloaded function throws is thrown to the awaiting task") {
 }
 
 TEST_CASE("an offload that is cancelled before it began never runs") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     // Every computing thread is held, so that one more has to wait.
     const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
     std::counting_semaphore<> gate(0);
@@ -72,7 +72,7 @@ TEST_CASE("an offload that is cancelled before it began never runs") {
 }
 
 TEST_CASE("an offload that runs already ends by itself, and its value wins against the cancel") {
-  tests::on_every_engine_with_threads([](tests::place& at) -> task<void> {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
     std::atomic<bool> running{false}, go_on{false};
     int value = 0;
     auto work = [](std::atomic<bool>& r, std::atomic<bool>& g, int& v) -> task<void> {
@@ -93,7 +93,7 @@ TEST_CASE("an offload that runs already ends by itself, and its value wins again
 }
 
 TEST_CASE("many offloads at once all give their own value") {
-  tests::on_every_engine_with_threads([](tests::place&) -> task<void> {
+  tests::on_every_engine([](tests::place&) -> task<void> {
     std::vector<task<int>> all;
     for (int i = 0; i < 500; ++i) all.push_back(asyncfs::offload([i] { return i; }));
     const std::vector<int> values = co_await asyncfs::when_all(std::move(all));

@@ -1,12 +1,15 @@
 // What the engines of one simulation share: the world, the seed, the clock, the trace, and the decisions.
 #pragma once
 
-#include <asyncfs/engine.hpp>
-#include <asyncfs/testing/simulation.hpp>
+#include <array>
 #include <memory>
 #include <string>
-#include <vector>
+#include <thread>
 
+#include <asyncfs/engine.hpp>
+#include <asyncfs/testing/simulation.hpp>
+
+#include "testing/event_log.hpp"
 #include "testing/memory/memory_world.hpp"
 #include "testing/world.hpp"
 
@@ -34,6 +37,7 @@ class core {
   explicit core(const simulation_options& options);
 
   const simulation_options options;
+  const std::thread::id thread = std::this_thread::get_id();
   generator random;
   std::unique_ptr<asyncfs::detail::world> world;
   asyncfs::detail::memory::memory_world* memory = nullptr;  // the same, when it is one
@@ -43,33 +47,21 @@ class core {
   std::uint64_t power_cut_at = 0;  // an operation's number; 0: never
   bool power_is_cut = false;
 
-  // ---- trace
-  enum class event : std::uint8_t { submitted, refused, effect, waits, completed, cancel, fault_met, slept };
-  void note(event what, std::uint64_t operation, opcode code, std::int64_t value) {
-    trace_.push_back({what, code, operation, value, clock});
-    const auto mix = [this](std::uint64_t with) { hash_ = (hash_ ^ with) * 0x100000001b3; };
-    mix(static_cast<std::uint64_t>(what) << 8 | static_cast<std::uint64_t>(code));
-    mix(operation);
-    mix(static_cast<std::uint64_t>(value));
-    mix(static_cast<std::uint64_t>(clock.time_since_epoch().count()));
+  event_log log;
+
+  void note(event_log::event what, std::uint64_t operation, opcode code, std::int64_t value) {
+    log.note(what, clock, operation, code, value);
   }
   void meet(fault kind, std::uint64_t operation, opcode code) {
     coverage.mark(kind);
-    note(event::fault_met, operation, code, static_cast<std::int64_t>(kind));
+    note(event_log::event::fault_met, operation, code, static_cast<std::int64_t>(kind));
   }
-  [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
-  [[nodiscard]] std::string text(std::size_t most) const;
+  [[nodiscard]] bool denies(opcode code) const noexcept { return denied_[static_cast<std::uint8_t>(code)]; }
+  // Ends the program, with what happened last and how to see it again.
+  [[noreturn]] void give_up(const char* why, const std::string& more = {}) const;
 
  private:
-  struct entry {
-    event what;
-    opcode code;
-    std::uint64_t operation;
-    std::int64_t value;
-    steady_time at;
-  };
-  std::vector<entry> trace_;
-  std::uint64_t hash_ = 0xcbf29ce484222325;
+  std::array<bool, 256> denied_{};
 };
 
 // The fault that this request meets, if any; and how it shows: an error, or a shorter length.
@@ -77,11 +69,14 @@ struct misfortune {
   std::int32_t error = 0;          // minus errno
   std::uint32_t most_bytes = ~0u;  // of the transfer
 };
-misfortune choose_misfortune(core& shared, const request& work, std::uint64_t number);
+[[nodiscard]] misfortune choose_misfortune(core& shared, const request& work, std::uint64_t number);
 
 std::unique_ptr<engine> make_engine(std::shared_ptr<core> shared, const engine_options& options = {});
 
-// "asyncfs-tests: seed 42 …": what to run to see this again.
+// How many bytes a transfer moves at most.
+[[nodiscard]] std::uint64_t bytes_wanted(const request& work) noexcept;
+
+// The command that runs this program again with one seed.
 [[nodiscard]] std::string replay_command(std::uint64_t seed);
 
 }  // namespace asyncfs::testing::detail

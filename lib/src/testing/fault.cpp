@@ -1,8 +1,10 @@
 #include <asyncfs/testing/fault.hpp>
 
-#include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "testing/core.hpp"
 
@@ -14,6 +16,7 @@ constexpr std::array<std::string_view, fault_kinds> names = {
     "short_read", "short_write", "interrupted", "again",      "no_space",    "io_error",   "quota",     "no_memory",
     "denied",     "delayed",     "reordered",   "cancel_won", "cancel_lost", "queue_full", "power_loss"};
 
+constexpr std::uint64_t most_a_transfer = 0x7ffff000;  // as read(2)
 constexpr auto at_position = static_cast<std::uint64_t>(-1);
 
 // Which faults a request's system call can meet.
@@ -101,16 +104,30 @@ std::vector<std::string> fault_coverage::missing() const {
   return never;
 }
 
+std::uint64_t detail::bytes_wanted(const request& work) noexcept {
+  if (work.code != opcode::readv && work.code != opcode::writev) return work.length;
+  std::uint64_t all = 0;
+  for (std::uint32_t i = 0; i < work.length && work.length <= IOV_MAX; ++i)
+    all += work.pointer_at<const iovec>(work.address)[i].iov_len;
+  return std::min<std::uint64_t>(all, most_a_transfer);
+}
+
 detail::misfortune detail::choose_misfortune(core& shared, const request& work, std::uint64_t number) {
   misfortune result;
+  if (shared.denies(work.code)) {
+    result.error = -EOPNOTSUPP;
+    shared.meet(fault::denied, number, work.code);
+    return result;
+  }
   const std::uint32_t can_be = possible(work);
   if (can_be == 0) return result;
   for (std::size_t i = 0; i < fault_kinds; ++i) {
     const auto kind = static_cast<fault>(i);
     if ((can_be & (1u << i)) == 0 || !shared.random.happens(shared.options.faults.of(kind))) continue;
     if (kind == fault::short_read || kind == fault::short_write) {
-      if (work.length < 2 || work.code == opcode::readv || work.code == opcode::writev) continue;
-      result.most_bytes = 1 + static_cast<std::uint32_t>(shared.random.below(work.length - 1));
+      const std::uint64_t wanted = bytes_wanted(work);
+      if (wanted < 2) continue;
+      result.most_bytes = 1 + static_cast<std::uint32_t>(shared.random.below(wanted - 1));
     } else {
       result.error = -error_of(kind);
     }

@@ -41,7 +41,7 @@ void list_below(const node& directory, const std::string& prefix, std::map<std::
       into[path] = "/";
       list_below(*file, path, into);
     } else {
-      into[path] = file->is_link() ? "-> " + file->data : file->data;
+      into[path] = file->is_link() ? "-> " + file->target : file->data.text();
     }
   }
 }
@@ -59,8 +59,8 @@ void memory_files::write(std::string_view path, std::string_view bytes, std::uin
   const tree::place there = make_way(*tree_, path, "cannot write");
   node& file = there.file != nullptr ? *there.file : tree_->create(*there.parent, there.name, S_IFREG | mode);
   if (!file.is_regular()) fail(EINVAL, "cannot write", path);
-  if (!tree_->resize(file, bytes.size())) fail(ENOSPC, "cannot write", path);
-  file.data.assign(bytes);
+  tree_->resize(file, 0);
+  if (tree_->write(file, 0, bytes) != bytes.size()) fail(ENOSPC, "cannot write", path);
   tree_->sync_all();
 }
 
@@ -74,7 +74,7 @@ void memory_files::symlink(std::string_view target, std::string_view path) {
   const tree::place there = make_way(*tree_, path, "cannot make");
   if (there.file != nullptr) fail(EEXIST, "cannot make", path);
   node& made = tree_->create(*there.parent, there.name, S_IFLNK | 0777);
-  made.data = target;
+  made.target = target;
   tree_->sync_all();
 }
 
@@ -90,7 +90,7 @@ void memory_files::link(std::string_view existing, std::string_view path) {
 std::optional<std::string> memory_files::read(std::string_view path) const {
   const tree::place there = place_of(*tree_, path);
   if (there.error != 0 || !there.file->is_regular()) return std::nullopt;
-  return there.file->data;
+  return there.file->data.text();
 }
 
 bool memory_files::exists(std::string_view path) const { return place_of(*tree_, path, false).error == 0; }

@@ -4,15 +4,14 @@
 // A request goes through: queued (its effect lies ahead), perhaps waiting (for a peer), done (its completion lies ahead).
 // Virtual time moves when the loop sleeps, and by a microsecond at every visit, so that nothing can spin for ever.
 
+#include <sys/uio.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <queue>
 #include <unordered_map>
 
@@ -22,14 +21,32 @@ namespace asyncfs::testing::detail {
 
 namespace {
 
+using asyncfs::detail::world;
 using std::chrono::nanoseconds;
 
 constexpr nanoseconds a_visit = std::chrono::microseconds(1);
-constexpr auto patience = std::chrono::seconds(5);  // real time, for other threads, before a run counts as stuck
+// Real time: what real descriptors and other threads get before a virtual deadline passes, at a time, and altogether
+// before a run counts as stuck.
+constexpr auto a_glance = std::chrono::milliseconds(1);
+constexpr auto a_moment = std::chrono::milliseconds(20);
+constexpr auto patience = std::chrono::seconds(5);
 constexpr std::int64_t delayed_factor = 1000;
+constexpr std::uint64_t soon_ns = 1000;
 constexpr std::uint16_t multishot = 1;  // of accept, in request::priority
 
 bool is_multishot(const request& work) { return work.code == opcode::accept && (work.priority & multishot) != 0; }
+
+bool is_transfer(opcode code) {
+  switch (code) {
+    case opcode::read:
+    case opcode::write:
+    case opcode::readv:
+    case opcode::writev:
+    case opcode::send:
+    case opcode::recv: return true;
+    default: return false;
+  }
+}
 
 class sim_engine final : public engine {
  public:
@@ -41,6 +58,11 @@ class sim_engine final : public engine {
   [[nodiscard]] steady_time now() noexcept override { return shared_->clock; }
   [[nodiscard]] std::uint64_t random() noexcept override { return shared_->random.next(); }
 
+  void adopt_thread() override {
+    if (std::this_thread::get_id() != shared_->thread)
+      shared_->give_up("a loop of it runs on another thread than the one it was made on");
+  }
+
   [[nodiscard]] bool submit(const request& work) override {
     core& s = *shared_;
     // Room comes with completions, so there must be something to complete.
@@ -51,10 +73,12 @@ class sim_engine final : public engine {
     auto owned = std::make_unique<job>();
     job& one = *owned;
     one.number = ++s.operations;
+    if (one.number == s.options.most_operations) s.give_up("it does not end: too many operations", in_flight());
     one.work = work;
+    one.held = s.world->hold(work);
+    s.log.submitted(s.clock, one.number, work);
     one.bad_luck = choose_misfortune(s, work, one.number);
     if (faults_ != nullptr && faults_->inject) one.injected = faults_->inject(work);
-    s.note(core::event::submitted, one.number, work.code, static_cast<std::int64_t>(work.length));
     schedule(one, latency(one));
     jobs_.emplace(work.user_data, std::move(owned));
     ++count_.submitted;
@@ -66,17 +90,26 @@ class sim_engine final : public engine {
     if (found == jobs_.end()) return;
     job& one = *found->second;
     core& s = *shared_;
-    s.note(core::event::cancel, one.number, one.work.code, 0);
+    s.note(event_log::event::cancel, one.number, one.work.code, 0);
+    one.cancel_asked = true;
+    const bool may_win = one.work.code != opcode::close;  // whatever comes of it, the descriptor is gone
     switch (one.now) {
       case job::stage::queued:
         // Ahead of the effect: mostly it wins.
-        if (s.random.below(4) != 0) return end_cancelled(one);
+        if (may_win && s.random.below(4) != 0) return end_cancelled(one);
         s.meet(fault::cancel_lost, one.number, one.work.code);
+        // A transfer that is under way may be cut short.
+        if (is_transfer(one.work.code) && one.bad_luck.error == 0 && bytes_wanted(one.work) > 1 &&
+            s.random.below(2) == 0) {
+          one.bad_luck.most_bytes = 1 + static_cast<std::uint32_t>(s.random.below(bytes_wanted(one.work) - 1));
+          take_effect(one);
+        }
         return;
       case job::stage::waiting:
         // What it waits for may have come in the same moment.
-        if (s.random.below(4) == 0 && take_effect(one)) {
-          s.meet(fault::cancel_lost, one.number, one.work.code);
+        if (s.random.below(4) == 0) {
+          take_effect(one);
+          if (one.value != -ECANCELED) s.meet(fault::cancel_lost, one.number, one.work.code);
           return;
         }
         stop_waiting(one);
@@ -96,19 +129,21 @@ class sim_engine final : public engine {
   void enter(const wait& how) noexcept override {
     ++count_.enters;
     shared_->clock += a_visit;
+    look_outside({});
     run_events(shared_->clock);
     if (!how.until_completion) return;
     while (finished_.empty() && !has_posts()) {
       const steady_time next = events_.empty() ? steady_time::max() : events_.top().at;
       if (how.deadline <= next && how.deadline != steady_time::max()) {
+        if (look_outside(a_glance)) continue;
         sleep_until(how.deadline);
         return;
       }
       if (next != steady_time::max()) {
         sleep_until(next);
         run_events(next);
-      } else if (!wait_for_outside()) {
-        stuck();
+      } else if (!wait_for_news()) {
+        shared_->give_up("the loop sleeps, and nothing is left that could wake it", in_flight());
       }
     }
   }
@@ -126,8 +161,11 @@ class sim_engine final : public engine {
     enum class stage : std::uint8_t { queued, waiting, done };
     std::uint64_t number = 0;
     request work;
+    std::shared_ptr<void> held;  // what its descriptor meant when it came
     misfortune bad_luck;
-    std::optional<std::int32_t> injected;  // the result, in place of any effect
+    std::optional<std::int32_t> injected;  // the outcome that the user's own faults ask for
+    bool cancel_asked = false;
+    bool woken = false;  // of one that waits: it will look again
     stage now = stage::queued;
     std::int32_t value = 0;
     std::uint64_t waits_on = 0;
@@ -156,7 +194,7 @@ class sim_engine final : public engine {
   void sleep_until(steady_time when) {
     if (when <= shared_->clock) return;
     shared_->clock = when;
-    shared_->note(core::event::slept, 0, opcode::timeout, 0);
+    shared_->note(event_log::event::slept, 0, opcode::timeout, 0);
   }
 
   // Everything due up to then, in order of time.
@@ -174,55 +212,75 @@ class sim_engine final : public engine {
     }
   }
 
-  // False: it has to wait for somebody.
-  bool take_effect(job& one) {
+  // Carries it out; if it has to wait for somebody, that is all that happens.
+  void take_effect(job& one) {
     core& s = *shared_;
-    if (s.power_cut_at != 0 && one.number >= s.power_cut_at && !s.power_is_cut) {
-      s.power_is_cut = true;
-      s.world->cut_power();
-      s.meet(fault::power_loss, one.number, one.work.code);
-    }
+    if (s.power_cut_at != 0 && one.number >= s.power_cut_at && !s.power_is_cut) cut_power(one);
     s.world->set_time(s.clock.time_since_epoch().count());
+    one.woken = false;
     std::uint64_t waits_on = 0;
-    std::int32_t value = 0;
-    if (one.injected) {
-      value = *one.injected;
-    } else if (one.bad_luck.error != 0 && one.work.code != opcode::close) {
-      value = std::exchange(one.bad_luck.error, 0);
-      if (one.work.code == opcode::fsync && value == -EIO) s.world->lose_unsynced(one.work.fd);
-    } else {
-      request work = one.work;
-      work.length = shortened(work, one.bad_luck);
-      value = s.world->attempt(work, waits_on);
-      if (value >= 0 && one.bad_luck.error != 0) value = one.bad_luck.error;  // a close that tells of an old failure
-      if (value == -EAGAIN && (one.work.flags & request::only_if_cached) == 0 && s.world->may_wait(one.work)) {
-        if (one.now != job::stage::waiting || one.waits_on != waits_on) begin_waiting(one, waits_on);
-        wake_waiting();
-        return false;
-      }
+    const std::int32_t value = outcome(one, waits_on);
+    if (value == world::must_wait && one.cancel_asked) {
+      if (one.now == job::stage::waiting) stop_waiting(one);
+      return end_cancelled(one);
     }
-    s.note(core::event::effect, one.number, one.work.code, shown(one.work.code, value));
+    if (value == world::must_wait) {
+      if (one.now != job::stage::waiting || one.waits_on != waits_on) begin_waiting(one, waits_on);
+      return wake_waiting();
+    }
+    s.note(event_log::event::effect, one.number, one.work.code, value);
     if (one.now == job::stage::waiting) stop_waiting(one);
     if (is_multishot(one.work) && value >= 0) {
       finished_.push_back({.user_data = one.work.user_data, .value = value, .flags = completion::more});
-      one.now = job::stage::queued;
-      schedule(one, latency(one));
+      if (one.cancel_asked)
+        end_cancelled(one);
+      else
+        schedule(one, latency(one));
     } else {
       one.value = value;
       one.now = job::stage::done;
       schedule(one, latency(one));
     }
     wake_waiting();
-    return true;
   }
-  static std::uint32_t shortened(const request& work, const misfortune& luck) {
-    return luck.most_bytes == ~0u ? work.length : std::min(work.length, luck.most_bytes);
+  std::int32_t outcome(job& one, std::uint64_t& waits_on) {
+    core& s = *shared_;
+    if (one.injected && one.work.code != opcode::close) return *one.injected;
+    // A close that fails tells of an old failure, and closes.
+    if (one.bad_luck.error != 0 && one.work.code != opcode::close) {
+      const std::int32_t error = std::exchange(one.bad_luck.error, 0);
+      if (one.work.code == opcode::fsync && error == -EIO && s.random.below(2) == 0)
+        s.world->lose_unsynced(one.work.fd);
+      return error;
+    }
+    request work = one.work;
+    shorten(work, one.bad_luck.most_bytes);
+    const std::int32_t value = s.world->attempt(work, one.held, waits_on);
+    one.work.extra = work.extra;
+    if (one.injected) return *one.injected;
+    return value >= 0 && one.bad_luck.error != 0 ? one.bad_luck.error : value;
   }
-  // Descriptors of real files are other numbers in each run.
-  [[nodiscard]] std::int64_t shown(opcode code, std::int32_t value) const {
-    const bool gives_descriptor = code == opcode::openat || code == opcode::openat2 || code == opcode::create ||
-                                  code == opcode::socket || code == opcode::accept;
-    return shared_->memory == nullptr && gives_descriptor && value >= 0 ? 0 : value;
+  void shorten(request& work, std::uint32_t most) {
+    if (bytes_wanted(work) <= most) return;
+    if (work.code != opcode::readv && work.code != opcode::writev) {
+      work.length = most;
+      return;
+    }
+    const auto* const all = work.pointer_at<const iovec>(work.address);
+    pieces_.clear();
+    for (std::size_t left = most, i = 0; left > 0; ++i) {
+      pieces_.push_back({all[i].iov_base, std::min(left, all[i].iov_len)});
+      left -= pieces_.back().iov_len;
+    }
+    work.address = request::pointer(pieces_.data());
+    work.length = static_cast<std::uint32_t>(pieces_.size());
+  }
+  void cut_power(const job& at) {
+    shared_->power_is_cut = true;
+    shared_->world->cut_power();
+    shared_->meet(fault::power_loss, at.number, at.work.code);
+    for (const auto& [id, jobs] : waiting_)
+      for (job* one : jobs) wake(*one);
   }
 
   void begin_waiting(job& one, std::uint64_t on) {
@@ -230,7 +288,7 @@ class sim_engine final : public engine {
     one.now = job::stage::waiting;
     one.waits_on = on;
     waiting_[on].push_back(&one);
-    shared_->note(core::event::waits, one.number, one.work.code, 0);
+    shared_->note(event_log::event::waits, one.number, one.work.code, 0);
   }
   void stop_waiting(job& one) {
     const auto found = waiting_.find(one.waits_on);
@@ -243,35 +301,55 @@ class sim_engine final : public engine {
     for (const std::uint64_t id : shared_->world->take_changes()) {
       const auto found = waiting_.find(id);
       if (found == waiting_.end()) continue;
-      for (job* one : found->second) schedule(*one, nanoseconds(0));
+      for (job* one : found->second) wake(*one);
     }
+  }
+  void wake(job& one) {
+    if (std::exchange(one.woken, true)) return;
+    schedule(one, nanoseconds(static_cast<std::int64_t>(shared_->random.below(soon_ns))));
   }
 
   void end_cancelled(job& one) {
     shared_->meet(fault::cancel_won, one.number, one.work.code);
     one.value = -ECANCELED;
     one.now = job::stage::done;
-    schedule(one, nanoseconds(static_cast<std::int64_t>(shared_->random.below(1000))));
+    schedule(one, nanoseconds(static_cast<std::int64_t>(shared_->random.below(soon_ns))));
   }
   void deliver(job& one) {
     core& s = *shared_;
     if (one.number < newest_delivered_) s.coverage.mark(fault::reordered);
     newest_delivered_ = std::max(newest_delivered_, one.number);
-    s.note(core::event::completed, one.number, one.work.code, shown(one.work.code, one.value));
+    s.note(event_log::event::completed, one.number, one.work.code, one.value);
     finished_.push_back({.user_data = one.work.user_data, .value = one.value, .flags = 0});
     jobs_.erase(one.work.user_data);
   }
 
-  // Real descriptors, or a post of another thread. False: nothing came.
-  bool wait_for_outside() {
-    std::vector<const request*> all;
+  // Real descriptors. Whether something came that nobody looks at yet.
+  bool look_outside(std::chrono::milliseconds how_long) {
+    if (waiting_.empty()) return false;
+    outside_.clear();
+    outside_work_.clear();
     for (const auto& [id, jobs] : waiting_)
-      for (const job* one : jobs) all.push_back(&one->work);
-    if (shared_->world->wait_for_outside(all)) {
-      for (const auto& [id, jobs] : waiting_)
-        for (job* one : jobs) schedule(*one, nanoseconds(0));
-      return true;
+      for (job* one : jobs) {
+        if (one->woken) continue;
+        outside_.push_back(one);
+        outside_work_.push_back(&one->work);
+      }
+    ready_.clear();
+    something_outside_ = shared_->world->look_outside(outside_work_, how_long, ready_);
+    for (const std::size_t i : ready_) wake(*outside_[i]);
+    return !ready_.empty();
+  }
+  // Nothing of its own is left to do. False: nothing came from elsewhere either, for too long.
+  bool wait_for_news() {
+    something_outside_ = false;
+    for (auto waited = std::chrono::milliseconds(0); waited < patience; waited += a_moment) {
+      if (has_posts() || look_outside(a_moment)) return true;
+      if (!something_outside_) return wait_for_bell();
     }
+    return false;
+  }
+  bool wait_for_bell() {
     if (!fall_asleep()) return true;
     std::unique_lock lock(mutex_);
     news_.wait_for(lock, patience, [this] { return rung_; });
@@ -279,16 +357,14 @@ class sim_engine final : public engine {
     return std::exchange(rung_, false);
   }
 
-  [[noreturn]] void stuck() const {
-    std::fprintf(stderr, "asyncfs simulation: the loop sleeps, and nothing is left that could wake it\n%s",
-                 shared_->text(30).c_str());
+  [[nodiscard]] std::string in_flight() const {
     std::map<std::uint64_t, const job*> in_order;
     for (const auto& [id, one] : jobs_) in_order[one->number] = one.get();
+    std::string text;
     for (const auto& [number, one] : in_order)
-      std::fprintf(stderr, "  in flight: #%llu %s\n", static_cast<unsigned long long>(number),
-                   std::string(describe(one->work.code).name).c_str());
-    std::fprintf(stderr, "to see this again: %s\n", replay_command(shared_->options.seed).c_str());
-    std::abort();
+      text.append("  in flight: #").append(std::to_string(number)).append(" ").append(describe(one->work.code).name) +=
+          '\n';
+    return text;
   }
 
   const std::shared_ptr<core> shared_;
@@ -297,6 +373,11 @@ class sim_engine final : public engine {
   std::priority_queue<event, std::vector<event>, std::greater<>> events_;
   std::map<std::uint64_t, std::deque<job*>> waiting_;
   std::vector<completion> finished_;
+  std::vector<iovec> pieces_;
+  std::vector<job*> outside_;
+  std::vector<const request*> outside_work_;
+  std::vector<std::size_t> ready_;
+  bool something_outside_ = false;
   std::uint64_t last_event_ = 0, newest_delivered_ = 0;
   std::mutex mutex_;
   std::condition_variable news_;

@@ -15,10 +15,12 @@
 // Loops that the program makes itself take part with `options()`, one at a time.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <asyncfs/run.hpp>
 #include <asyncfs/testing/fault.hpp>
@@ -33,8 +35,15 @@ struct simulation_options {
   fault_plan faults = fault_plan::none();
   // Completions take from none to this much virtual time; delayed ones a thousand times that.
   std::chrono::nanoseconds latency = std::chrono::milliseconds(1);
-  // The operation, by its number from 1, at which the power goes; 0: as the plan says.
+  // The operation, by its number from 1, at which the power goes; 0: as the plan says. From there on every operation
+  // fails with EIO and changes nothing.
   std::uint64_t cut_power_at = 0;
+  // What this kernel or file system does not have: EOPNOTSUPP, always.
+  std::vector<opcode> denied{};
+  bool reflinks = false;  // whether files in memory can share their data
+  // A run of more operations than this does not end, and so ends the program; 0: no limit.
+  std::uint64_t most_operations = 1'000'000;
+  std::size_t most_events_kept = 10'000;  // for `trace`
 };
 
 namespace detail {
@@ -60,12 +69,20 @@ class simulation {
 
   // In memory only.
   [[nodiscard]] memory_files files();
+  // open(2) of what exists. Throws std::system_error.
+  [[nodiscard]] int open(const std::string& path, int flags);
+  // Descriptors, to be owned by the caller: what is read and what is written; both ends of a connection.
+  [[nodiscard]] std::array<int, 2> make_pipe(std::size_t capacity = std::size_t{64} << 10);
+  [[nodiscard]] std::array<int, 2> make_socket_pair();
+  // As the option of that name.
+  void cut_power_at(std::uint64_t operation) noexcept;
   // The files as found after the power was cut, or would be if it were cut now; another `choice` may find others.
   [[nodiscard]] memory_files files_after_power_loss(std::uint64_t choice = 0);
   // What was written to standard output (1) or error (2); in memory only.
   [[nodiscard]] const std::string& written_to(int fd) const;
   // Descriptors that were opened and not closed, and uses of descriptors that were closed already; in memory only.
   [[nodiscard]] std::size_t open_descriptors() const noexcept;
+  [[nodiscard]] std::vector<std::string> left_open() const;
   [[nodiscard]] std::size_t stale_uses() const noexcept;
   [[nodiscard]] bool power_is_cut() const noexcept;
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 #include "testing/memory/memory_world.hpp"
@@ -17,6 +18,7 @@ namespace asyncfs::detail::memory {
 namespace {
 
 constexpr auto at_position = static_cast<std::uint64_t>(-1);
+constexpr std::uint64_t largest_file = std::uint64_t{1} << 44;  // as ext4
 
 std::int64_t seconds_of(timestamp t) { return t.ns / 1'000'000'000; }
 std::uint32_t nanoseconds_of(timestamp t) { return static_cast<std::uint32_t>(t.ns % 1'000'000'000); }
@@ -34,11 +36,20 @@ bool reads(int flags) { return (flags & O_ACCMODE) != O_WRONLY; }
 // ---- opening -------------------------------------------------------------------------------------------------------
 
 std::int32_t memory_world::openat(const request& work) {
-  return open(work.fd, work.pointer_at<const char>(work.address), work.options, work.length, 0);
+  std::uint64_t flags = work.options;
+  if ((flags & O_PATH) != 0) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;  // openat(2) ignores the others
+  return open(work.fd, work.pointer_at<const char>(work.address), flags, work.length, 0);
 }
 
 std::int32_t memory_world::openat2(const request& work) {
+  constexpr std::uint64_t known_resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+                                          RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+  constexpr std::uint64_t path_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   const auto& how = *work.pointer_at<const open_how>(work.offset);
+  const bool creates = (how.flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) != 0;
+  if ((how.resolve & ~known_resolve) != 0 || (how.flags >> 32) != 0) return -EINVAL;
+  if ((how.flags & O_PATH) != 0 && (how.flags & ~path_flags) != 0) return -EINVAL;
+  if ((!creates && how.mode != 0) || (how.mode & ~std::uint64_t{07777}) != 0) return -EINVAL;
   return open(work.fd, work.pointer_at<const char>(work.address), how.flags, static_cast<std::uint32_t>(how.mode),
               how.resolve);
 }
@@ -51,38 +62,49 @@ std::int32_t memory_world::open(int fd, std::string_view path, std::uint64_t fla
   const bool exclusive = creates && (bits & O_EXCL) != 0;
   tree::place there = find(fd, path, {.follow_last = (bits & O_NOFOLLOW) == 0 && !exclusive, .resolve = resolve});
   const auto give_file = [&](node& file) {
-    return give(std::make_shared<opened>(opened{.file = &file, .flags = bits & ~(O_CREAT | O_EXCL | O_TRUNC)}));
+    return give({.file = &file, .flags = bits & ~(O_CREAT | O_EXCL | O_TRUNC), .path = std::string(path)});
   };
+  const std::uint32_t new_mode = S_IFREG | (mode & 07777 & ~022u);
   if (nameless) {
     if (there.error != 0) return -there.error;
     if (!there.file->is_directory()) return -ENOTDIR;
     if (!writes(bits)) return -EINVAL;
-    return give_file(tree_->create_nameless(S_IFREG | (mode & 07777)));
+    return give_file(tree_->create_nameless(new_mode));
   }
   if (there.error == ENOENT && creates && there.parent != nullptr) {
     if (there.must_be_directory) return -EISDIR;
     if ((bits & O_DIRECTORY) != 0) return -EINVAL;
-    return give_file(tree_->create(*there.parent, there.name, S_IFREG | (mode & 07777 & ~022u)));
+    return give_file(tree_->create(*there.parent, there.name, new_mode));
   }
   if (there.error != 0) return -there.error;
   node& file = *there.file;
   if (exclusive) return -EEXIST;
-  if (file.is_link() && (bits & O_PATH) == 0) return -ELOOP;
   if ((bits & O_DIRECTORY) != 0 && !file.is_directory()) return -ENOTDIR;
-  if (file.is_directory() && (bits & O_PATH) == 0 && (writes(bits) || creates)) return -EISDIR;
-  if (file.is(S_IFSOCK) && (bits & O_PATH) == 0) return -ENXIO;
-  if ((bits & O_TRUNC) != 0 && file.is_regular()) {
-    static_cast<void>(tree_->resize(file, 0));
-    tree_->touch(file, true);
-  }
+  if ((bits & O_PATH) != 0) return give_file(file);
+  if (file.is_link()) return -ELOOP;
+  if (file.is_directory() && (writes(bits) || creates)) return -EISDIR;
+  if (file.is(S_IFSOCK) || file.is(S_IFBLK) || file.is(S_IFCHR)) return -ENXIO;
+  if (file.is(S_IFIFO)) return open_fifo(file, bits);
+  if ((bits & O_TRUNC) != 0) tree_->resize(file, 0);
   return give_file(file);
+}
+
+std::int32_t memory_world::open_path(std::string_view path, int flags) {
+  return open(AT_FDCWD, path, static_cast<std::uint64_t>(flags & ~O_CREAT), 0, 0);
+}
+
+// As with O_NONBLOCK: whoever reads need not wait for a writer, and nobody can write without a reader.
+std::int32_t memory_world::open_fifo(node& file, int flags) {
+  if (!reads(flags) && (!file.fifo || file.fifo->readers == 0)) return -ENXIO;
+  return give({.file = &file, .flags = flags, .end = streams_.open_fifo(file.fifo, reads(flags), writes(flags))});
 }
 
 std::int32_t memory_world::statx(const request& work) {
   node* file = nullptr;
   const opened* stream_end = nullptr;
   const auto* path = work.pointer_at<const char>(work.address);
-  const bool self = work.code == opcode::fstat || ((work.options & AT_EMPTY_PATH) != 0 && *path == '\0');
+  const bool no_name = (work.options & AT_EMPTY_PATH) != 0 && (path == nullptr || *path == '\0');
+  const bool self = work.code == opcode::fstat || no_name;
   if (self && work.fd != AT_FDCWD) {
     opened* const one = at(work.fd);
     if (one == nullptr) return -EBADF;
@@ -109,8 +131,8 @@ std::int32_t memory_world::statx(const request& work) {
   out.stx_gid = file->now.group;
   out.stx_mode = static_cast<std::uint16_t>(file->now.mode);
   out.stx_ino = file->number;
-  out.stx_size = file->is_directory() ? 4096 : file->data.size();
-  out.stx_blocks = (file->data.size() + 511) / 512;
+  out.stx_size = file->is_directory() ? pages::page_size : file->is_link() ? file->target.size() : file->data.size();
+  out.stx_blocks = file->data.count() * (pages::page_size / 512);
   fill(out.stx_atime, file->now.accessed);
   fill(out.stx_mtime, file->now.modified);
   fill(out.stx_ctime, file->now.changed);
@@ -131,6 +153,8 @@ std::int32_t memory_world::transfer(const request& work) {
   const bool to_memory = is_receive || work.code == opcode::read || work.code == opcode::readv;
   const bool many = work.code == opcode::readv || work.code == opcode::writev;
   if ((one->flags & O_PATH) != 0) return -EBADF;
+  if (many && work.length > IOV_MAX) return -EINVAL;
+  if (work.offset != at_position && static_cast<std::int64_t>(work.offset) < 0) return -EINVAL;
   if (one->sink == nullptr && (to_memory ? !reads(one->flags) : !writes(one->flags))) return -EBADF;
   const iovec single{work.pointer_at<void>(work.address), work.length};
   const iovec* const pieces = many ? work.pointer_at<const iovec>(work.address) : &single;
@@ -159,11 +183,7 @@ std::int32_t memory_world::read_into(opened& from, std::uint64_t offset, char* d
     return streams_.read(*from.end, data, length, (flags & MSG_PEEK) != 0, waits_on_);
   }
   if (from.file->is_directory()) return -EISDIR;
-  if (offset != at_position && static_cast<std::int64_t>(offset) < 0) return -EINVAL;
-  const std::uint64_t begin = offset == at_position ? from.position : offset;
-  const std::string& all = from.file->data;
-  const std::size_t count = begin >= all.size() ? 0 : std::min<std::size_t>(length, all.size() - begin);
-  if (count > 0) std::memcpy(data, all.data() + begin, count);
+  const std::size_t count = from.file->data.read(offset == at_position ? from.position : offset, data, length);
   if (offset == at_position) from.position += count;
   return static_cast<std::int32_t>(count);
 }
@@ -178,22 +198,14 @@ std::int32_t memory_world::write_from(opened& to, std::uint64_t offset, const ch
     return streams_.write(*to.end, data, length, waits_on_);
   }
   node& file = *to.file;
-  if (offset != at_position && static_cast<std::int64_t>(offset) < 0) return -EINVAL;
   if (length == 0) return 0;
   std::uint64_t begin = offset == at_position ? to.position : offset;
   if ((to.flags & O_APPEND) != 0) begin = file.data.size();
-  std::size_t count = length;
-  if (begin + count > file.data.size() && !tree_->resize(file, begin + count)) {
-    // As much as there is room for, as a device does.
-    const std::uint64_t room = tree_->capacity - std::min(tree_->capacity, tree_->used());
-    if (file.data.size() + room <= begin) return -ENOSPC;
-    count = static_cast<std::size_t>(file.data.size() + room - begin);
-    if (!tree_->resize(file, begin + count)) return -ENOSPC;
-  }
-  std::memcpy(file.data.data() + begin, data, count);
-  tree_->touch(file, true);
+  if (begin + length > largest_file) return -EFBIG;
+  const std::size_t count = tree_->write(file, begin, {data, length});
+  if (count == 0) return -ENOSPC;
   if (offset == at_position) to.position = begin + count;
-  if ((to.flags & O_DSYNC) != 0) tree_->sync(file, false);
+  if ((to.flags & O_DSYNC) != 0) tree_->sync(file, (to.flags & O_SYNC) != O_SYNC);
   return static_cast<std::int32_t>(count);
 }
 
@@ -205,15 +217,39 @@ std::int32_t memory_world::copy_file_range(const request& work) {
   if (to->file->is_directory() || from->file->is_directory()) return -EISDIR;
   if (!to->file->is_regular() || !from->file->is_regular()) return -EINVAL;
   if (!writes(to->flags) || !reads(from->flags) || (to->flags & O_APPEND) != 0) return -EBADF;
-  if (work.address >= from->file->data.size()) return 0;
-  const std::string piece = from->file->data.substr(work.address, work.length);
-  return write_from(*to, work.offset, piece.data(), piece.size(), 0);
+  const std::uint64_t source = work.address, target = work.offset, size = from->file->data.size();
+  if (static_cast<std::int64_t>(source) < 0 || static_cast<std::int64_t>(target) < 0) return -EINVAL;
+  if (to->file == from->file && source < target + work.length && target < source + work.length) return -EINVAL;
+  std::uint64_t done = 0;
+  std::array<char, pages::page_size> piece;
+  for (const std::uint64_t wanted = source < size ? std::min<std::uint64_t>(work.length, size - source) : 0;
+       done < wanted;) {
+    const std::size_t count = std::min<std::uint64_t>(piece.size(), wanted - done);
+    from->file->data.read(source + done, piece.data(), count);
+    const std::int32_t moved = write_from(*to, target + done, piece.data(), count, 0);
+    if (moved < 0) return done > 0 ? static_cast<std::int32_t>(done) : moved;
+    done += static_cast<std::uint64_t>(moved);
+  }
+  return static_cast<std::int32_t>(done);
+}
+
+std::int32_t memory_world::clone(const request& work) {
+  opened* const to = at(work.fd);
+  opened* const from = at(work.file_index);
+  if (to == nullptr || from == nullptr) return -EBADF;
+  if (from->file == nullptr || to->file == nullptr) return -EXDEV;
+  if (from->file->is_directory() || to->file->is_directory()) return -EISDIR;
+  if (!from->file->is_regular() || !to->file->is_regular()) return -EINVAL;
+  if (!writes(to->flags) || !reads(from->flags)) return -EBADF;
+  if (!reflinks) return -EOPNOTSUPP;
+  tree_->share(*from->file, *to->file);
+  return 0;
 }
 
 std::int32_t memory_world::seek(const request& work) {
   opened* const one = at(work.fd);
   if (one == nullptr) return -EBADF;
-  if (one->file == nullptr) return -ESPIPE;
+  if (one->file == nullptr || one->end) return -ESPIPE;
   const std::uint64_t size = one->file->data.size();
   const auto offset = static_cast<std::int64_t>(work.offset);
   std::uint64_t found = 0;
@@ -221,27 +257,12 @@ std::int32_t memory_world::seek(const request& work) {
     case SEEK_SET: found = work.offset; break;
     case SEEK_CUR: found = one->position + work.offset; break;
     case SEEK_END: found = size + work.offset; break;
-    // Pages of zeros are holes here, so that holes are met with.
     case SEEK_DATA:
     case SEEK_HOLE: {
       if (offset < 0 || work.offset >= size) return -ENXIO;
       const bool wants_data = static_cast<int>(work.length) == SEEK_DATA;
-      const auto is_hole = [&](std::uint64_t page) {
-        const std::uint64_t end = std::min(page + 4096, size);
-        return std::all_of(one->file->data.begin() + static_cast<std::ptrdiff_t>(page),
-                           one->file->data.begin() + static_cast<std::ptrdiff_t>(end), [](char c) { return c == 0; });
-      };
-      found = work.offset;
-      for (std::uint64_t page = found / 4096 * 4096; page < size; page += 4096) {
-        if (is_hole(page) != wants_data) {
-          found = std::max(found, page);
-          one->position = found;
-          *work.pointer_at<std::uint64_t>(work.address) = found;
-          return 0;
-        }
-      }
-      if (wants_data) return -ENXIO;
-      found = size;
+      found = wants_data ? one->file->data.next_data(work.offset) : one->file->data.next_hole(work.offset);
+      if (wants_data && found >= size) return -ENXIO;
       break;
     }
     default: return -EINVAL;
@@ -273,18 +294,13 @@ std::int32_t memory_world::fallocate(const request& work) {
   if (length == 0 || static_cast<std::int64_t>(offset) < 0 || static_cast<std::int64_t>(length) < 0) return -EINVAL;
   const auto mode = static_cast<int>(work.length);
   if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
-    for (std::uint64_t i = offset; i < std::min<std::uint64_t>(offset + length, file->data.size()); ++i)
-      file->data[i] = '\0';
-    tree_->touch(*file, true);
+    if (offset < file->data.size()) tree_->punch(*file, offset, std::min(length, file->data.size() - offset));
     return 0;
   }
-  if (mode == FALLOC_FL_KEEP_SIZE) {
-    const std::uint64_t more = offset + length > file->data.size() ? offset + length - file->data.size() : 0;
-    return more > tree_->capacity - std::min(tree_->capacity, tree_->used()) ? -ENOSPC : 0;
-  }
-  if (mode != 0) return -EOPNOTSUPP;
-  if (offset + length > file->data.size() && !tree_->resize(*file, offset + length)) return -ENOSPC;
-  tree_->touch(*file, true);
+  if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE) return -EOPNOTSUPP;
+  if (offset + length > largest_file) return -EFBIG;
+  if (!tree_->allocate(*file, offset, length)) return -ENOSPC;
+  if (mode == 0 && offset + length > file->data.size()) tree_->resize(*file, offset + length);
   return 0;
 }
 
@@ -293,8 +309,8 @@ std::int32_t memory_world::ftruncate(const request& work) {
   node* const file = file_at(work.fd, error);
   if (file == nullptr) return error;
   if (!writes(at(work.fd)->flags) || !file->is_regular() || static_cast<std::int64_t>(work.offset) < 0) return -EINVAL;
-  if (!tree_->resize(*file, work.offset)) return -ENOSPC;
-  tree_->touch(*file, true);
+  if (work.offset > largest_file) return -EFBIG;
+  tree_->resize(*file, work.offset);
   return 0;
 }
 

@@ -20,10 +20,12 @@ class memory_world final : public world, public simulated_descriptors {
   memory_world& operator=(const memory_world&) = delete;
   ~memory_world() override;
 
-  std::int32_t attempt(const request& work, std::uint64_t& waits_on) override;
-  [[nodiscard]] bool may_wait(const request& work) const noexcept override;
+  [[nodiscard]] std::shared_ptr<void> hold(const request& work) override;
+  std::int32_t attempt(request& work, const std::shared_ptr<void>& held, std::uint64_t& waits_on) override;
   std::vector<std::uint64_t> take_changes() override { return std::exchange(streams_.changed, {}); }
-  bool wait_for_outside(const std::vector<const request*>&) override { return false; }
+  bool look_outside(std::span<const request* const>, std::chrono::milliseconds, std::vector<std::size_t>&) override {
+    return false;
+  }
   void set_time(std::int64_t nanoseconds) noexcept override;
   void cut_power() override;
   void lose_unsynced(int fd) noexcept override;
@@ -32,7 +34,16 @@ class memory_world final : public world, public simulated_descriptors {
   std::int32_t local_address(int fd, sockaddr* address, socklen_t* size) noexcept override;
   std::int32_t set_option(int fd) noexcept override;
 
+  // Descriptors of both ends, for tests: what is read, what is written; or a connected pair of sockets.
+  std::array<int, 2> give_pipe(std::size_t capacity);
+  std::array<int, 2> give_pair();
+  // open(2) of what exists.
+  std::int32_t open_path(std::string_view path, int flags);
+  // What was opened and not closed, as "number path".
+  [[nodiscard]] std::vector<std::string> open_list() const;
+
   [[nodiscard]] tree& files() noexcept { return *tree_; }
+  bool reflinks = false;  // whether ficlone works
   [[nodiscard]] std::size_t open_count() const noexcept { return open_count_; }
   [[nodiscard]] std::size_t bad_uses() const noexcept { return bad_uses_; }
   [[nodiscard]] const std::string& written_to(int fd) const { return sinks_.at(static_cast<std::size_t>(fd)); }
@@ -44,7 +55,7 @@ class memory_world final : public world, public simulated_descriptors {
 
   // Descriptors.
   [[nodiscard]] opened* at(int fd) noexcept;
-  int give(std::shared_ptr<opened> what);
+  int give(opened what);
   [[nodiscard]] node* directory_at(int fd, std::string_view path, std::int32_t& error) noexcept;
   [[nodiscard]] node* file_at(int fd, std::int32_t& error) noexcept;
   [[nodiscard]] tree::place find(const request& work, std::uint64_t path_field, bool follow);
@@ -82,6 +93,11 @@ class memory_world final : public world, public simulated_descriptors {
   std::int32_t copy_file_range(const request& work);
   std::int32_t seek(const request& work);
   std::int32_t nothing(const request& work);
+  std::int32_t advise(const request& work);
+  std::int32_t clone(const request& work);
+  std::int32_t open_fifo(node& file, int flags);
+  // 0, and what a local socket's address is bound by; empty for all others.
+  std::int32_t bound_name(const request& work, bool creates, std::string& key);
   std::int32_t call_function(const request& work);
   std::int32_t make_pipe(const request& work);
   std::int32_t make_socket(const request& work);
@@ -99,6 +115,8 @@ class memory_world final : public world, public simulated_descriptors {
   std::array<opened, 3> standard_;
   std::size_t open_count_ = 0, bad_uses_ = 0;
   std::uint64_t waits_on_ = 0;
+  int held_number_ = -1;  // during an attempt: what its descriptor means, though it may be closed by now
+  opened* held_ = nullptr;
   bool powered_ = true;
   simulated_descriptors* outer_;
 };

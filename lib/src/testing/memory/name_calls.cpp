@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -23,6 +24,11 @@ namespace {
 const char* text(const request& work, std::uint64_t field) { return work.pointer_at<const char>(field); }
 
 unsigned char entry_type(const node& file) { return static_cast<unsigned char>((file.now.mode & S_IFMT) >> 12); }
+
+bool is_attribute_name(std::string_view name) {
+  return name.starts_with("user.") || name.starts_with("trusted.") || name.starts_with("security.") ||
+         name.starts_with("system.");
+}
 
 bool is_below(const node& below, const node& above) {
   for (const node* one = &below;; one = one->parent) {
@@ -97,6 +103,7 @@ std::int32_t memory_world::renameat(const request& work) {
 std::int32_t memory_world::linkat(const request& work) {
   const std::string_view path = text(work, work.address);
   node* file = nullptr;
+  if ((work.options & ~static_cast<std::uint32_t>(AT_EMPTY_PATH | AT_SYMLINK_FOLLOW)) != 0) return -EINVAL;
   if (path.empty() && (work.options & AT_EMPTY_PATH) != 0) {
     std::int32_t error = 0;
     file = file_at(work.fd, error);
@@ -128,7 +135,7 @@ std::int32_t memory_world::symlinkat(const request& work) {
   if (there.error != ENOENT || there.parent == nullptr) return -there.error;
   if (there.must_be_directory) return -ENOENT;
   node& made = tree_->create(*there.parent, there.name, S_IFLNK | 0777);
-  made.data = made.durable_data = target;
+  made.target = target;
   return 0;
 }
 
@@ -144,32 +151,40 @@ std::int32_t memory_world::readlinkat(const request& work) {
     file = there.file;
   }
   if (!file->is_link()) return -EINVAL;
-  const std::size_t count = std::min<std::size_t>(work.length, file->data.size());
-  std::memcpy(work.pointer_at<char>(work.offset), file->data.data(), count);
+  const std::size_t count = std::min<std::size_t>(work.length, file->target.size());
+  std::memcpy(work.pointer_at<char>(work.offset), file->target.data(), count);
   return static_cast<std::int32_t>(count);
 }
 
 // ---- listing -------------------------------------------------------------------------------------------------------
 
-// struct linux_dirent64: inode, offset, record length, type, name.
 std::int32_t memory_world::read_entries(opened& from, std::byte* buffer, std::size_t capacity) {
   if (from.file == nullptr || !from.file->is_directory()) return -ENOTDIR;
-  const auto& all = from.file->entries;
+  if ((from.flags & O_PATH) != 0) return -EBADF;
+  if (from.file->is_dead()) return -ENOENT;
   std::size_t used = 0;
-  for (auto one = from.listing_began ? all.upper_bound(from.last_entry) : all.begin(); one != all.end(); ++one) {
-    const std::size_t length = (19 + one->first.size() + 1 + 7) / 8 * 8;
-    if (used + length > capacity) return used > 0 ? static_cast<std::int32_t>(used) : -EINVAL;
+  // struct linux_dirent64: inode, offset, record length, type, name.
+  const auto put = [&](const std::string& name, const node& file) {
+    const std::size_t length = (19 + name.size() + 1 + 7) / 8 * 8;
+    if (used + length > capacity) return false;
     std::byte* const record = buffer + used;
     std::memset(record, 0, length);
-    const std::uint64_t number = one->second->number;
     const auto record_length = static_cast<std::uint16_t>(length);
-    std::memcpy(record, &number, sizeof number);
+    std::memcpy(record, &file.number, sizeof file.number);
     std::memcpy(record + 16, &record_length, sizeof record_length);
-    record[18] = static_cast<std::byte>(entry_type(*one->second));
-    std::memcpy(record + 19, one->first.data(), one->first.size());
+    record[18] = static_cast<std::byte>(entry_type(file));
+    std::memcpy(record + 19, name.data(), name.size());
     used += length;
+    return true;
+  };
+  const auto full = [&] { return used > 0 ? static_cast<std::int32_t>(used) : -EINVAL; };
+  for (; from.dots_listed < 2; ++from.dots_listed)
+    if (!put(from.dots_listed == 0 ? "." : "..", from.dots_listed == 0 ? *from.file : *from.file->parent))
+      return full();
+  const auto& all = from.file->entries;
+  for (auto one = all.upper_bound(from.last_entry); one != all.end(); ++one) {
+    if (!put(one->first, *one->second)) return full();
     from.last_entry = one->first;
-    from.listing_began = true;
   }
   return static_cast<std::int32_t>(used);
 }
@@ -237,6 +252,7 @@ std::int32_t memory_world::set_owner(const request& work) {
     file = there.file;
   }
   const auto user = static_cast<std::uint32_t>(work.offset), group = work.length;
+  if (::geteuid() != 0 && user != ~0u && user != file->now.user) return -EPERM;
   if (user != ~0u) file->now.user = user;
   if (group != ~0u) file->now.group = group;
   // As Linux: what the old owner could do with them, a new one must not be given.
@@ -288,7 +304,7 @@ std::int32_t memory_world::set_attribute(const request& work) {
   }
   const std::string name = text(work, work.address);
   if (name.empty() || name.size() > 255) return -ERANGE;
-  if (name.find('.') == std::string::npos) return -EOPNOTSUPP;
+  if (!is_attribute_name(name)) return -EOPNOTSUPP;
   if (name.starts_with("user.") && !file->is_regular() && !file->is_directory()) return -EPERM;
   const bool there = file->now.extended.contains(name);
   if ((work.options & XATTR_CREATE) != 0 && there) return -EEXIST;
@@ -310,7 +326,7 @@ std::int32_t memory_world::get_attribute(const request& work) {
     file = there.file;
   }
   const std::string name = text(work, work.address);
-  if (name.find('.') == std::string::npos) return -EOPNOTSUPP;
+  if (!is_attribute_name(name)) return -EOPNOTSUPP;
   const auto found = file->now.extended.find(name);
   if (found == file->now.extended.end()) return -ENODATA;
   if (work.length == 0) return static_cast<std::int32_t>(found->second.size());
@@ -335,7 +351,9 @@ std::int32_t memory_world::remove_attribute(const request& work) {
   std::int32_t error = 0;
   node* const file = file_at(work.fd, error);
   if (file == nullptr) return error;
-  if (file->now.extended.erase(text(work, work.address)) == 0) return -ENODATA;
+  const std::string name = text(work, work.address);
+  if (!is_attribute_name(name)) return -EOPNOTSUPP;
+  if (file->now.extended.erase(name) == 0) return -ENODATA;
   tree_->touch(*file, false);
   return 0;
 }

@@ -40,18 +40,46 @@ std::string key_of(const std::string& address) {
 
 }  // namespace
 
-std::shared_ptr<conduit> streams::make_conduit() {
-  auto made = std::make_shared<conduit>();
-  made->id = ++last_id_;
-  return made;
+std::shared_ptr<conduit> streams::make_conduit(std::size_t capacity) {
+  return std::make_shared<conduit>(conduit{.id = ++last_id_, .capacity = capacity});
 }
 
-streams::two_ends streams::make_pipe() {
+streams::two_ends streams::make_pipe(std::size_t capacity) {
   two_ends both{std::make_shared<stream>(), std::make_shared<stream>()};
   both.reader->id = ++last_id_;
   both.writer->id = ++last_id_;
-  both.reader->in = both.writer->out = make_conduit();
+  both.reader->in = both.writer->out = make_conduit(capacity);
   return both;
+}
+
+streams::two_ends streams::make_pair() {
+  two_ends both{make_socket(AF_UNIX), make_socket(AF_UNIX)};
+  join(*both.reader, *both.writer);
+  return both;
+}
+
+void streams::join(stream& one, stream& other) {
+  one.in = other.out = make_conduit();
+  one.out = other.in = make_conduit();
+}
+
+std::shared_ptr<stream> streams::open_fifo(std::shared_ptr<conduit>& of, bool reads, bool writes) {
+  if (!of) {
+    of = make_conduit();
+    of->readers = of->writers = 0;
+  }
+  auto end = std::make_shared<stream>();
+  end->id = ++last_id_;
+  if (reads) {
+    end->in = of;
+    ++of->readers;
+  }
+  if (writes) {
+    end->out = of;
+    ++of->writers;
+  }
+  note(*of);
+  return end;
 }
 
 std::shared_ptr<stream> streams::make_socket(int family) {
@@ -62,14 +90,16 @@ std::shared_ptr<stream> streams::make_socket(int family) {
   return made;
 }
 
-std::int32_t streams::bind(stream& end, std::string address) {
+std::int32_t streams::bind(stream& end, std::string address, const std::string& key) {
   if (family_of(address) != end.family) return -EAFNOSUPPORT;
   if (!end.local.empty()) return -EINVAL;
   if (is_internet(address) && port_of(address) == 0) {
     do set_port(address, ++last_port_);
     while (bound_.contains(key_of(address)));
   }
-  if (!bound_.try_emplace(key_of(address), &end).second) return -EADDRINUSE;
+  const std::string name = key.empty() ? key_of(address) : key;
+  if (!bound_.try_emplace(name, &end).second) return -EADDRINUSE;
+  end.key = name;
   end.local = std::move(address);
   return 0;
 }
@@ -77,31 +107,31 @@ std::int32_t streams::bind(stream& end, std::string address) {
 std::int32_t streams::listen(stream& end, int backlog) {
   if (end.in) return -EINVAL;
   if (end.local.empty()) {
+    if (end.family == AF_UNIX) return -EDESTADDRREQ;
     std::string any(end.family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in), '\0');
     const auto family = static_cast<sa_family_t>(end.family);
     std::memcpy(any.data(), &family, sizeof family);
-    if (end.family == AF_UNIX) return -EDESTADDRREQ;
     if (const std::int32_t error = bind(end, any); error < 0) return error;
   }
   end.listening = true;
-  end.most_waiting = static_cast<std::size_t>(std::max(backlog, 1));
+  end.most_waiting = static_cast<std::size_t>(std::max(backlog, 0)) + 1;  // as Linux
   return 0;
 }
 
-std::int32_t streams::connect(const std::shared_ptr<stream>& end, const std::string& address, std::uint64_t& waits_on) {
-  if (end->in) return -EISCONN;
+std::int32_t streams::connect(const std::shared_ptr<stream>& end, const std::string& address, std::uint64_t& waits_on,
+                              const std::string& key) {
+  if (end->in || end->listening) return -EISCONN;
   if (family_of(address) != end->family) return -EAFNOSUPPORT;
-  const auto found = bound_.find(key_of(address));
+  const auto found = bound_.find(key.empty() ? key_of(address) : key);
   if (found == bound_.end() || !found->second->listening)
-    return end->family == AF_UNIX && found == bound_.end() ? -ENOENT : -ECONNREFUSED;
+    return -ECONNREFUSED;
   stream& listener = *found->second;
   if (listener.waiting.size() >= listener.most_waiting) {
     waits_on = listener.id;
     return -EAGAIN;
   }
   auto other = make_socket(end->family);
-  other->in = end->out = make_conduit();
-  other->out = end->in = make_conduit();
+  join(*other, *end);
   other->local = end->peer = listener.local;
   if (end->local.empty() && is_internet(address)) {
     end->local = address;
@@ -126,10 +156,11 @@ std::shared_ptr<stream> streams::accept(stream& from, int& error, std::uint64_t&
 }
 
 std::int32_t streams::read(stream& end, char* into, std::size_t length, bool peek, std::uint64_t& waits_on) {
-  if (!end.in) return end.is_socket ? -ENOTCONN : -EBADF;
+  if (!end.in) return !end.is_socket ? -EBADF : end.family == AF_UNIX ? -EINVAL : -ENOTCONN;
   conduit& from = *end.in;
+  if (length == 0) return 0;
   if (from.bytes.empty()) {
-    if (from.no_writer || from.no_reader || length == 0) return 0;
+    if (from.no_writer() || from.no_reader()) return 0;
     waits_on = from.id;
     return -EAGAIN;
   }
@@ -143,11 +174,12 @@ std::int32_t streams::read(stream& end, char* into, std::size_t length, bool pee
 }
 
 std::int32_t streams::write(stream& end, const char* from, std::size_t length, std::uint64_t& waits_on) {
-  if (!end.out) return end.is_socket ? -ENOTCONN : -EBADF;
+  if (!end.out) return !end.is_socket ? -EBADF : end.family == AF_UNIX ? -ENOTCONN : -EPIPE;
   conduit& to = *end.out;
-  if (to.no_reader || to.no_writer) return -EPIPE;
-  const std::size_t room = capacity - to.bytes.size();
-  if (room == 0 && length > 0) {
+  if (to.no_reader() || to.no_writer()) return -EPIPE;
+  const std::size_t room = to.capacity - to.bytes.size();
+  const bool whole = !end.is_socket && length <= whole_to_pipe;
+  if (length > 0 && (room == 0 || (whole && room < length))) {
     waits_on = to.id;
     return -EAGAIN;
   }
@@ -160,47 +192,48 @@ std::int32_t streams::write(stream& end, const char* from, std::size_t length, s
 std::int32_t streams::shutdown(stream& end, int how) {
   if (!end.in) return -ENOTCONN;
   if (how == SHUT_RD || how == SHUT_RDWR) {
-    end.in->no_reader = true;
+    end.in->shut_for_reading = true;
     note(*end.in);
   }
   if (how == SHUT_WR || how == SHUT_RDWR) {
-    end.out->no_writer = true;
+    end.out->shut_for_writing = true;
     note(*end.out);
   }
-  return 0;
+  return how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : 0;
 }
 
 short streams::poll(const stream& end, short events) const {
   int ready = 0;
   if (end.listening && !end.waiting.empty()) ready |= POLLIN;
+  if (end.is_socket && !end.in && !end.listening) ready |= POLLOUT | POLLHUP;
   if (end.in) {
-    if (!end.in->bytes.empty() || end.in->no_writer) ready |= POLLIN;
-    if (end.in->no_writer) ready |= POLLRDHUP;
-    if (end.in->no_writer && end.in->bytes.empty() && !end.is_socket) ready |= POLLHUP;
+    const bool ended = end.in->no_writer();
+    if (!end.in->bytes.empty() || (ended && end.is_socket)) ready |= POLLIN;
+    if (ended && end.is_socket) ready |= POLLRDHUP;
+    if (ended && (!end.is_socket || end.out->no_writer() || end.out->no_reader())) ready |= POLLHUP;
   }
   if (end.out) {
-    if (end.out->bytes.size() < capacity) ready |= POLLOUT;
-    if (end.out->no_reader) ready |= POLLERR;
+    if (end.out->bytes.size() < end.out->capacity) ready |= POLLOUT;
+    if (end.out->no_reader() && !end.is_socket) ready |= POLLERR;
   }
   return static_cast<short>(ready & (events | POLLERR | POLLHUP));
 }
 
 void streams::close(stream& end) {
   if (end.in) {
-    end.in->no_reader = true;
+    --end.in->readers;
     note(*end.in);
   }
   if (end.out) {
-    end.out->no_writer = true;
+    --end.out->writers;
     note(*end.out);
   }
+  for (const auto& way : {end.in, end.out})
+    if (way && way->readers == 0 && way->writers == 0) way->bytes.clear();
   changed.push_back(end.id);
-  if (end.listening)
-    for (const auto& one : end.waiting) close(*one);
-  if (!end.local.empty()) {
-    const auto found = bound_.find(key_of(end.local));
-    if (found != bound_.end() && found->second == &end) bound_.erase(found);
-  }
+  for (const auto& one : end.waiting) close(*one);
+  end.waiting.clear();
+  if (const auto found = bound_.find(end.key); found != bound_.end() && found->second == &end) bound_.erase(found);
 }
 
 }  // namespace asyncfs::detail::memory

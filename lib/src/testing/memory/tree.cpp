@@ -1,17 +1,19 @@
 #include "testing/memory/tree.hpp"
 
 #include <linux/openat2.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <set>
 
 namespace asyncfs::detail::memory {
 
 namespace {
 
 constexpr int most_links_followed = 40;  // as Linux
-constexpr std::size_t page = 4096, sector = 512;
+constexpr std::size_t sector = 512;
 
 }  // namespace
 
@@ -25,6 +27,8 @@ node& tree::make(std::uint32_t mode) {
   node& made = *nodes_.back();
   made.number = nodes_.size();
   made.now.mode = mode;
+  made.now.user = ::geteuid();
+  made.now.group = ::getegid();
   made.now.accessed.ns = made.now.modified.ns = made.now.changed.ns = now_ns;
   made.durable = made.now;
   return made;
@@ -58,6 +62,7 @@ tree::place tree::find(node& from, std::string_view path, const how& options) {
     const bool slash = last && end != rest.size();
     if (!here->is_directory()) return at.error = ENOTDIR, at;
     if (name.size() > NAME_MAX) return at.error = ENAMETOOLONG, at;
+    if (here->is_dead() && name != ".") return at.error = ENOENT, at;
     node* found = nullptr;
     if (name == ".") {
       found = here;
@@ -75,7 +80,7 @@ tree::place tree::find(node& from, std::string_view path, const how& options) {
     if (found != nullptr && found->is_link() && (!last || options.follow_last || slash)) {
       if ((options.resolve & RESOLVE_NO_SYMLINKS) != 0) return at.error = ELOOP, at;
       if (++followed > most_links_followed) return at.error = ELOOP, at;
-      std::string target = found->data;
+      std::string target = found->target;
       if (target.front() == '/' && !enter_root()) return at.error = EXDEV, at;
       rest = target + (last ? (slash ? "/" : "") : "/" + rest.substr(after));
       next = 0;
@@ -115,7 +120,7 @@ void tree::touch(node& file, bool modified) noexcept {
 }
 
 void tree::link(node& parent, const std::string& name, node& file) {
-  record({.parent = &parent, .name = name, .file = &file});
+  journal_.push_back({.parent = &parent, .name = name, .file = &file});
   parent.entries[name] = &file;
   ++file.links;
   touch(parent, true);
@@ -124,7 +129,7 @@ void tree::link(node& parent, const std::string& name, node& file) {
 
 void tree::unlink(node& parent, const std::string& name) {
   node& file = *parent.entries.at(name);
-  record({.parent = &parent, .name = name, .file = nullptr});
+  journal_.push_back({.parent = &parent, .name = name, .file = nullptr});
   parent.entries.erase(name);
   --file.links;
   if (file.is_directory()) {
@@ -133,16 +138,17 @@ void tree::unlink(node& parent, const std::string& name) {
   }
   touch(parent, true);
   touch(file, false);
+  forget_unused(file);
 }
 
 void tree::rename(node& from, const std::string& name, node& to, const std::string& new_name, bool exchange) {
   node* const moved = from.entries.at(name);
   const auto there = to.entries.find(new_name);
   node* const replaced = there == to.entries.end() ? nullptr : there->second;
-  record({.parent = &to,
+  journal_.push_back({.parent = &to,
           .name = new_name,
           .file = moved,
-          .second_parent = &from,
+                      .second_parent = &from,
           .second_name = name,
           .second_file = exchange ? replaced : nullptr});
   if (exchange)
@@ -167,29 +173,72 @@ void tree::rename(node& from, const std::string& name, node& to, const std::stri
       --replaced->links;
     }
     touch(*replaced, false);
+    forget_unused(*replaced);
   }
   touch(from, true);
   touch(to, true);
   touch(*moved, false);
 }
 
-bool tree::resize(node& file, std::uint64_t size) {
-  if (size > file.data.size() && size - file.data.size() > capacity - std::min(capacity, used_)) return false;
-  used_ += size;
-  used_ -= file.data.size();
-  file.data.resize(size, '\0');
+// ---- data ----------------------------------------------------------------------------------------------------------
+
+std::size_t tree::write(node& file, std::uint64_t at, std::string_view bytes) {
+  std::uint64_t needed = file.data.pages_needed(at, bytes.size());
+  // As much as there is room for, as a device does.
+  while (needed > room() && !bytes.empty()) {
+    const std::uint64_t last_page = (at + bytes.size() - 1) / pages::page_size * pages::page_size;
+    bytes = bytes.substr(0, last_page <= at ? 0 : last_page - at);
+    needed = file.data.pages_needed(at, bytes.size());
+  }
+  file.data.write(at, bytes);
+  used_ += needed;
+  touch(file, true);
+  return bytes.size();
+}
+
+void tree::resize(node& file, std::uint64_t size) {
+  const std::uint64_t before = file.data.count();
+  if (size < file.data.size()) journal_.push_back({.parent = nullptr, .file = &file, .size = size});
+  file.data.resize(size);
+  used_ -= before - file.data.count();
+  touch(file, true);
+}
+
+bool tree::allocate(node& file, std::uint64_t at, std::uint64_t length) {
+  const std::uint64_t needed = file.data.pages_needed(at, length);
+  if (needed > room()) return false;
+  file.data.allocate(at, length);
+  used_ += needed;
   return true;
 }
 
-// ---- durability ----------------------------------------------------------------------------------------------------
+void tree::punch(node& file, std::uint64_t at, std::uint64_t length) {
+  const std::uint64_t before = file.data.count();
+  file.data.punch(at, length);
+  used_ -= before - file.data.count();
+  touch(file, true);
+}
 
-void tree::record(change what) { journal_.push_back(std::move(what)); }
+void tree::share(const node& from, node& to) {
+  used_ += from.data.count();
+  used_ -= to.data.count();
+  to.data = from.data;
+  touch(to, true);
+}
+
+void tree::forget_unused(node& file) {
+  if (file.links != 0 || file.opens != 0) return;
+  used_ -= file.data.count();  // the bytes stay: its name may not have gone for good
+}
+
+// ---- durability ----------------------------------------------------------------------------------------------------
 
 bool tree::concerns(const change& what, const node& file) noexcept {
   return what.parent == &file || what.file == &file || what.second_parent == &file || what.second_file == &file;
 }
 
 void tree::apply(names& to, const change& what) {
+  if (what.parent == nullptr) return;
   const auto set = [&to](node* parent, const std::string& name, node* file) {
     if (file != nullptr)
       to[parent][name] = file;
@@ -201,16 +250,25 @@ void tree::apply(names& to, const change& what) {
 }
 
 void tree::sync(node& file, bool data_only) {
-  file.durable_data = file.data;
   if (!data_only) file.durable = file.now;
   const auto newest =
       std::find_if(journal_.rbegin(), journal_.rend(), [&](const change& c) { return concerns(c, file); });
   const auto end = newest.base();
-  for (auto one = journal_.begin(); one != end; ++one) apply(durable_, *one);
+  for (auto one = journal_.begin(); one != end; ++one) {
+    apply(durable_, *one);
+    if (one->parent == nullptr) one->file->durable_data.resize(std::min(one->size, one->file->durable_data.size()));
+  }
   journal_.erase(journal_.begin(), end);
+  file.durable_data = file.data;
 }
 
-void tree::lose_unsynced(node& file) noexcept { file.data = file.durable_data; }
+void tree::lose_unsynced(node& file) noexcept {
+  const std::uint64_t size = file.data.size();
+  used_ += file.durable_data.count();
+  used_ -= file.data.count();
+  file.data = file.durable_data;
+  file.data.resize(size);
+}
 
 void tree::sync_all() {
   for (const change& one : journal_) apply(durable_, one);
@@ -221,28 +279,67 @@ void tree::sync_all() {
   }
 }
 
-std::unique_ptr<tree> tree::after_power_loss(const std::function<std::uint64_t(std::uint64_t)>& choose) const {
-  names left = durable_;
-  const std::uint64_t survived = choose(journal_.size() + 1);
-  for (std::uint64_t i = 0; i < survived; ++i) apply(left, journal_[i]);
+namespace {
 
-  const auto data_of = [&choose](const node& file) {
-    std::string data = file.durable_data;
-    if (data == file.data) return data;
-    const std::uint64_t which = choose(3);  // the old length, the new, or what pages made of it
-    const std::size_t length = which == 0   ? file.durable_data.size()
-                               : which == 1 ? file.data.size()
-                                            : std::min(file.data.size(), choose(file.data.size() / page + 2) * page);
-    data.resize(length, '\0');
-    for (std::size_t at = 0; at < length && at < file.data.size(); at += page) {
-      const std::size_t end = std::min({at + page, length, file.data.size()});
-      const std::uint64_t fate = choose(8);  // lost, torn within, or written
-      const std::size_t written = fate < 3 ? at : fate == 3 ? at + choose(page / sector) * sector : end;
-      std::copy(file.data.begin() + static_cast<std::ptrdiff_t>(at),
-                file.data.begin() + static_cast<std::ptrdiff_t>(std::min(written, end)),
-                data.begin() + static_cast<std::ptrdiff_t>(at));
+using chooser = std::function<std::uint64_t(std::uint64_t)>;
+
+// What is found of a file of which `before` was durable, and `now` was in memory.
+pages mixture(const pages& before, const pages& now, const chooser& choose) {
+  switch (choose(4)) {
+    case 0: return before;
+    case 1: return now;
+    default: break;
+  }
+  // It has grown all the way, not at all, or to a page in between.
+  const std::uint64_t low = std::min(before.size(), now.size()), high = std::max(before.size(), now.size());
+  const std::uint64_t which = choose(3), steps = (high - low) / pages::page_size + 1;
+  const std::uint64_t size = which == 0 ? low : which == 1 ? high : std::min(high, low + choose(steps) * pages::page_size);
+  pages found = before;
+  for (std::uint64_t at = now.next_data(0); at < std::min(size, now.size()); at = now.next_data(at + pages::page_size)) {
+    const std::uint64_t index = at / pages::page_size;
+    at = index * pages::page_size;
+    const pages::page_ptr written = now.page_at(index), old = before.page_at(index);
+    if (written == old) continue;
+    const std::uint64_t fate = choose(8);
+    if (fate < 3) continue;  // lost
+    if (fate > 3) {
+      found.put_page(index, written);
+      continue;
     }
-    return data;
+    auto torn = old ? std::make_shared<pages::page>(*old) : std::make_shared<pages::page>();
+    for (std::size_t i = 0; i < pages::page_size; i += sector)
+      if (choose(2) == 0) std::copy_n(written->data() + i, sector, torn->data() + i);
+    found.put_page(index, std::move(torn));
+  }
+  found.resize(std::max(size, found.size()) + 1);  // so that the last page is cut where it has to be
+  found.resize(size);
+  return found;
+}
+
+}  // namespace
+
+std::unique_ptr<tree> tree::after_power_loss(const chooser& choose) const {
+  names left = durable_;
+  std::map<const node*, std::uint64_t> cut_to;  // of the files that were cut short for good
+  std::set<const node*> older;                  // of those whose cut did not survive
+  // Often all or nothing of the journal: what is in between matters only where several changes belong together.
+  const std::uint64_t luck = choose(4);
+  const std::uint64_t survived = luck == 0 ? 0 : luck == 1 ? journal_.size() : choose(journal_.size() + 1);
+  for (std::uint64_t i = 0; i < journal_.size(); ++i) {
+    const change& one = journal_[i];
+    if (i >= survived) {
+      if (one.parent == nullptr) older.insert(one.file);
+    } else if (one.parent == nullptr) {
+      const auto [known, is_new] = cut_to.try_emplace(one.file, one.size);
+      if (!is_new) known->second = std::min(known->second, one.size);
+    } else {
+      apply(left, one);
+    }
+  }
+  const auto data_of = [&](const node& file) {
+    pages before = file.durable_data;
+    if (const auto cut = cut_to.find(&file); cut != cut_to.end()) before.resize(std::min(cut->second, before.size()));
+    return older.contains(&file) ? before : mixture(before, file.data, choose);
   };
 
   auto after = std::make_unique<tree>();
@@ -266,8 +363,9 @@ std::unique_ptr<tree> tree::after_power_loss(const std::function<std::uint64_t(s
       made.now = choose(2) == 0 ? file->durable : file->now;
       made.now.mode = (made.now.mode & ~static_cast<std::uint32_t>(S_IFMT)) | (file->now.mode & S_IFMT);
       made.device = file->device;
-      made.data = file->is_regular() ? data_of(*file) : file->data;
-      after->used_ += made.data.size();
+      made.target = file->target;
+      if (file->is_regular()) made.data = data_of(*file);
+      after->used_ += made.data.count();
       twin[file] = &made;
       if (file->is_directory()) directories.push_back(file);
     }
