@@ -12,7 +12,7 @@ using asyncfs::task;
 using tests::bytes_of;
 using tests::fails;
 using tests::gives;
-using tests::on_every_engine;
+using tests::on_every_kernel_engine;
 using tests::place;
 using tests::works;
 using namespace std::chrono_literals;
@@ -65,7 +65,7 @@ task<void> until_noted(const int& error) {
 }  // namespace
 
 TEST_CASE("what is written to a pipe is read from it, and its end is seen once the writer is closed") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     pipe_ends ends = co_await asyncfs::open_pipe();
     CHECK((::fcntl(ends.reader.fd(), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK((::fcntl(ends.writer.fd(), F_GETFD) & FD_CLOEXEC) != 0);
@@ -84,7 +84,7 @@ TEST_CASE("what is written to a pipe is read from it, and its end is seen once t
 }
 
 TEST_CASE("a read waits for what another task writes") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const pipe_ends ends = co_await asyncfs::open_pipe();
     std::array<std::byte, 16> buffer;
     asyncfs::future<std::size_t> reading = asyncfs::spawn(at.home, ends.reader.read(buffer));
@@ -97,7 +97,7 @@ TEST_CASE("a read waits for what another task writes") {
 }
 
 TEST_CASE("much more than a pipe holds goes through it whole, both ways at once") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const std::vector<std::byte> out = pattern((5u << 20) + 17), back = pattern((3u << 20) + 1);
     struct one_way {
       pipe_ends ends;
@@ -120,7 +120,7 @@ TEST_CASE("much more than a pipe holds goes through it whole, both ways at once"
 }
 
 TEST_CASE("a write to a full pipe waits until somebody reads") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const pipe_ends ends = co_await asyncfs::open_pipe();
     const std::size_t filled = co_await fill(ends.writer);
     asyncfs::future<std::size_t> writing = asyncfs::spawn(at.home, ends.writer.write(bytes_of("more")));
@@ -135,7 +135,7 @@ TEST_CASE("a write to a full pipe waits until somebody reads") {
 }
 
 TEST_CASE("a write that does not fit into a pipe is short, and says what went") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const pipe_ends ends = co_await asyncfs::open_pipe();
     const std::size_t filled = co_await fill(ends.writer);
     std::vector<std::byte> buffer(std::max<std::size_t>(filled, 1u << 20));
@@ -151,7 +151,7 @@ TEST_CASE("a write that does not fit into a pipe is short, and says what went") 
 
 TEST_CASE("writing to a pipe that nobody reads is an error, and no signal is left behind") {
   const sigpipe_counter signals;
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     pipe_ends ends = co_await asyncfs::open_pipe();
     co_await works(ends.reader.close());
     co_await fails(ends.writer.write(bytes_of("x")), EPIPE);
@@ -190,7 +190,7 @@ TEST_CASE("a SIGPIPE that was already waiting when the loop began is still there
 }
 
 TEST_CASE("a read or write of a pipe that is cancelled before it starts, or while it waits, ends; the pipe goes on") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const pipe_ends ends = co_await asyncfs::open_pipe();
     const pipe_ends full = co_await asyncfs::open_pipe();
     const std::size_t filled = co_await fill(full.writer);
@@ -219,7 +219,7 @@ TEST_CASE("a read or write of a pipe that is cancelled before it starts, or whil
 }
 
 TEST_CASE("bytes that came when a read was cancelled are in its result, or still in the pipe") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const pipe_ends ends = co_await asyncfs::open_pipe();
     for (int round = 0; round < 50; ++round) {
       std::array<std::byte, 8> buffer;
@@ -244,7 +244,7 @@ TEST_CASE("bytes that came when a read was cancelled are in its result, or still
 }
 
 TEST_CASE("reading to the end stops past the limit") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     for (const std::size_t size : {std::size_t{10}, std::size_t{11}}) {
       pipe_ends ends = co_await asyncfs::open_pipe();
       const std::string text(size, 'x');
@@ -264,7 +264,7 @@ TEST_CASE("reading to the end stops past the limit") {
 }
 
 TEST_CASE("a pipe that no descriptor is left for is an error, and leaks none") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     const std::size_t open = tests::open_descriptors();
@@ -281,7 +281,7 @@ TEST_CASE("a pipe that no descriptor is left for is an error, and leaks none") {
 }
 
 TEST_CASE("a large write to a FIFO does not hold up the loop that reads it") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const std::string path = at.path + "/fifo";
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
     const asyncfs::pipe_reader reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -305,7 +305,7 @@ TEST_CASE("a large write to a FIFO does not hold up the loop that reads it") {
 // ---- poll ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("polling gives the events that hold, at once or when they come") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     pipe_ends ends = co_await asyncfs::open_pipe();
     co_await gives(asyncfs::poll(ends.writer.fd(), POLLOUT), POLLOUT);
     asyncfs::future<int> waiting = asyncfs::spawn(at.home, asyncfs::poll(ends.reader.fd(), POLLIN));
@@ -324,7 +324,7 @@ TEST_CASE("polling gives the events that hold, at once or when they come") {
 }
 
 TEST_CASE("polls wait for their own events, beside each other and beside transfers") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     int fds[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     const asyncfs::socket a(fds[0]), b(fds[1]);
@@ -359,7 +359,7 @@ TEST_CASE("polls wait for their own events, beside each other and beside transfe
 }
 
 TEST_CASE("a poll that waits ends as cancelled") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const pipe_ends ends = co_await asyncfs::open_pipe();
     int error = -1;
     {

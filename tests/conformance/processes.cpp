@@ -15,7 +15,7 @@ using asyncfs::task;
 using tests::bytes_of;
 using tests::fails;
 using tests::gives;
-using tests::on_every_engine;
+using tests::on_every_kernel_engine;
 using tests::on_every_real_engine;  // where children take their real time
 using tests::place;
 using tests::works;
@@ -67,7 +67,7 @@ task<process> endless_child() {
 }  // namespace
 
 TEST_CASE("a program runs, and its exit status, output and errors are told") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const process_outcome outcome = co_await asyncfs::run_process({"sh", "-c", "echo out; echo err >&2; exit 3"});
     CHECK(outcome.status.exited());
     CHECK_FALSE(outcome.status.success());
@@ -83,7 +83,7 @@ TEST_CASE("a program runs, and its exit status, output and errors are told") {
 }
 
 TEST_CASE("a child that was killed by a signal tells which") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     process child = co_await endless_child();
     co_await works(child.signal(0));
     co_await works(child.signal(SIGTERM));
@@ -104,7 +104,7 @@ TEST_CASE("a child that was killed by a signal tells which") {
 }
 
 TEST_CASE("what is written to a child's input comes back from its output, and it sees the end") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     process_options options{"cat"};
     options.input = child_stream::pipe();
     options.output = child_stream::pipe();
@@ -125,7 +125,7 @@ TEST_CASE("what is written to a child's input comes back from its output, and it
 }
 
 TEST_CASE("much more than pipes hold goes in and comes out on both streams at once") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     std::string input(3u << 20, '\0');
     for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<char>(i * 7 + i / 4096);
     const std::string expected = input;
@@ -138,7 +138,7 @@ TEST_CASE("much more than pipes hold goes in and comes out on both streams at on
 }
 
 TEST_CASE("a child that does not read its input is no error") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const process_outcome outcome = co_await asyncfs::run_process(shell("exit 4"), std::string(1u << 20, 'x'));
     CHECK(outcome.status == exit_status::exited_with(4));
   });
@@ -146,7 +146,7 @@ TEST_CASE("a child that does not read its input is no error") {
 }
 
 TEST_CASE("a child that writes more than the limit is killed") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const failed too_much = co_await failure_of(asyncfs::run_process({"yes"}, {}, 1000));
     CHECK(too_much.error == EFBIG);
     CHECK(no_children());
@@ -154,7 +154,7 @@ TEST_CASE("a child that writes more than the limit is killed") {
 }
 
 TEST_CASE("a program that cannot be executed is an error that names it, and there is no child") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const failed missing = co_await failure_of(asyncfs::spawn_process({"no-such-program-anywhere"}));
     CHECK(missing.error == ENOENT);
     CHECK(missing.message.find("'no-such-program-anywhere'") != std::string::npos);
@@ -178,7 +178,7 @@ TEST_CASE("a program that cannot be executed is an error that names it, and ther
 }
 
 TEST_CASE("a child starts where it is told, with the environment it is given and nothing else") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     process_options options = shell("pwd; echo $WORD; echo ${HOME-none}");
     options.directory = at.path;
     options.environment = {"WORD=hello there", "PATH=/usr/bin:/bin"};
@@ -192,7 +192,7 @@ TEST_CASE("a child starts where it is told, with the environment it is given and
 }
 
 TEST_CASE("a child's streams can be files of the caller's, the null device, or each other's") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     const std::string path = at.path + "/log";
     {
       const asyncfs::file log(::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
@@ -229,7 +229,7 @@ TEST_CASE("a child's streams can be files of the caller's, the null device, or e
 }
 
 TEST_CASE("a child has no descriptors but its own, no blocked signals, and dies of SIGPIPE like any program") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const asyncfs::descriptor leaky(::open("/dev/null", O_RDONLY));  // not close-on-exec
     const asyncfs::signal_block block({SIGUSR1, SIGTERM});
     const process_outcome listed = co_await asyncfs::run_process({"ls", "/proc/self/fd"});
@@ -246,7 +246,7 @@ TEST_CASE("a child has no descriptors but its own, no blocked signals, and dies 
 }
 
 TEST_CASE("a child can lead a process group or a session of its own") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     using group = process_options::group;
     for (const group wanted : {group::same, group::own, group::own_session}) {
       process_options options{"cat"};
@@ -262,7 +262,7 @@ TEST_CASE("a child can lead a process group or a session of its own") {
 }
 
 TEST_CASE("a wait that is cancelled leaves the child running, to be waited for again") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     process child = co_await endless_child();
     int error = -1, early = -1;
     {
@@ -328,7 +328,7 @@ TEST_CASE("a child whose process object goes is killed and reaped; one that was 
 }
 
 TEST_CASE("a loop does not end before the children that were dropped on it") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     process child = co_await endless_child();
     at.home.post([late = std::move(child)]() mutable { late = process(); });
   });
@@ -336,7 +336,7 @@ TEST_CASE("a loop does not end before the children that were dropped on it") {
 }
 
 TEST_CASE("a start that is given up at any moment leaves no child and no descriptor") {
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     auto start = []() -> task<void> {
       process_options options{"sleep", "1000"};
       options.input = child_stream::pipe();
@@ -361,7 +361,7 @@ TEST_CASE("a child that outlives its loop is killed and reaped by its process ob
 }
 
 TEST_CASE("many children at once are all told apart, and all end") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     constexpr int many = 40;
     auto one = [](int code) -> task<int> {
       const std::string script = "echo " + std::to_string(code) + "; exit " + std::to_string(code);

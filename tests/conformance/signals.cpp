@@ -10,7 +10,7 @@ using asyncfs::received_signal;
 using asyncfs::signal_block;
 using asyncfs::signal_set;
 using asyncfs::task;
-using tests::on_every_engine;
+using tests::on_every_kernel_engine;
 using tests::place;
 using namespace std::chrono_literals;
 
@@ -52,7 +52,7 @@ int code_of(void (*attempt)()) {
 
 TEST_CASE("a signal sent to the process is given to the task that waits for it, with its sender") {
   const escaped handler(SIGUSR1);
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     asyncfs::signal_watch watch = co_await asyncfs::watch_signals({SIGUSR1, SIGUSR2});
     CHECK(is_blocked(SIGUSR1));
     CHECK(is_blocked(SIGUSR2));
@@ -82,7 +82,7 @@ TEST_CASE("a signal sent to the process is given to the task that waits for it, 
 }
 
 TEST_CASE("real-time signals all arrive, in order, with what was sent along") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     const int number = SIGRTMIN + 3;
     asyncfs::signal_watch watch = co_await asyncfs::watch_signals({number});
     for (int i = 0; i < 20; ++i) ::sigqueue(::getpid(), number, {.sival_int = i});
@@ -95,7 +95,7 @@ TEST_CASE("real-time signals all arrive, in order, with what was sent along") {
 }
 
 TEST_CASE("a signal from another thread, or sent to the loop's thread alone, wakes a loop that sleeps") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     for (const bool to_thread : {false, true}) {
       const ::pthread_t loop_thread = ::pthread_self();
       asyncfs::signal_watch watch = co_await asyncfs::watch_signals({SIGUSR1});
@@ -114,7 +114,7 @@ TEST_CASE("a signal from another thread, or sent to the loop's thread alone, wak
 
 TEST_CASE("a wait for a signal that is cancelled loses none") {
   const escaped handler(SIGUSR1);
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     asyncfs::signal_watch watch = co_await asyncfs::watch_signals({SIGUSR1});
     int error = -1;
     auto wait = [](asyncfs::signal_watch& from, int& e) -> task<void> {
@@ -147,7 +147,7 @@ TEST_CASE("a wait for a signal that is cancelled loses none") {
 
 TEST_CASE("waiting for the first of some signals gives that one") {
   const escaped handler(SIGTERM);
-  on_every_engine([](place& at) -> task<void> {
+  on_every_kernel_engine([](place& at) -> task<void> {
     asyncfs::future<received_signal> waiting = asyncfs::spawn(at.home, asyncfs::wait_for_signal({SIGINT, SIGTERM}));
     while (!is_blocked(SIGTERM)) co_await asyncfs::yield();
     ::kill(::getpid(), SIGTERM);
@@ -161,7 +161,7 @@ TEST_CASE("waiting for the first of some signals gives that one") {
 
 TEST_CASE("a signal that nobody read is delivered when its watch goes") {
   const escaped handler(SIGUSR1);
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     asyncfs::signal_watch watch = co_await asyncfs::watch_signals({SIGUSR1});
     const int before = escaped::count();
     ::kill(::getpid(), SIGUSR1);
@@ -210,7 +210,7 @@ TEST_CASE("what cannot be watched for is refused") {
 }
 
 TEST_CASE("a watch that no descriptor is left for is an error, and unblocks its signals again") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     const rlimit few{.rlim_cur = 3, .rlim_max = before.rlim_max};
@@ -228,7 +228,7 @@ TEST_CASE("a watch that no descriptor is left for is an error, and unblocks its 
 }
 
 TEST_CASE("a watch for SIGCHLD tells which child ended, and how") {
-  on_every_engine([](place&) -> task<void> {
+  on_every_kernel_engine([](place&) -> task<void> {
     asyncfs::signal_watch watch = co_await asyncfs::watch_signals({SIGCHLD});
     asyncfs::process child = co_await asyncfs::spawn_process({"sh", "-c", "exit 5"});
     const auto news = co_await watch.next();

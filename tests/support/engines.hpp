@@ -206,6 +206,13 @@ void on_every_engine(F test, unsigned seconds = 60, const std::vector<engine_und
   }
 }
 
+// The same on those whose descriptors are the kernel's: for what looks at them by system calls of its own.
+template <class F>
+void on_every_kernel_engine(F test, unsigned seconds = 60) {
+  auto engines = all_engines();
+  std::erase_if(engines, [](const engine_under_test& one) { return one.in_memory(); });
+  on_every_engine(test, seconds, engines);
+}
 // The same on those that use threads, for tests that need them.
 template <class F>
 void on_every_real_engine(F test, unsigned seconds = 60) {

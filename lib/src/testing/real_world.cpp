@@ -12,7 +12,7 @@ namespace asyncfs::detail {
 namespace {
 
 short events_of(const request& work) {
-  if (work.code == opcode::poll_add) return static_cast<short>(work.options);
+  if (work.code == opcode::poll_add) return static_cast<short>(work.options | POLLRDHUP);  // as the ring
   return describe(work.code).waits_for == readiness::output ? POLLOUT : POLLIN;
 }
 
