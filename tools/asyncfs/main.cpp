@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
+#include <asyncfs/trace.hpp>
 
 #include <cstdio>
 #include <map>
@@ -14,12 +15,6 @@
 #include "command/commands.hpp"
 
 namespace tool {
-
-void die_of_closed_pipe() {
-  ::signal(SIGPIPE, SIG_DFL);
-  ::raise(SIGPIPE);
-  ::_exit(128 + SIGPIPE);
-}
 
 namespace {
 
@@ -47,7 +42,7 @@ auto one_of(const std::map<std::string, T>& names, T& into) {
 }
 
 void add_tree_options(CLI::App& app, tree_options& tree) {
-  app.add_option_function<std::string>("--engine", one_of(engines, tree.engine),
+  app.add_option_function<std::string>("--engine", one_of(engines, tree.loop.engine.kind),
                                        "How to do I/O: auto, uring, threads or sync")
       ->type_name("ENGINE")
       ->group("Speed");
@@ -87,10 +82,24 @@ void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
+// Runs a command; with a path, its loops are traced into that file.
+template <class Command>
+int traced(const std::string& path, Command& command, messages& say) {
+  if (path.empty()) return run(command, say);
+  asyncfs::trace_writer trace(path);
+  command.tree.loop.observer = trace.observer();
+  const int status = run(command, say);
+  trace.finish();
+  return status;
+}
+
 int run_command_line(int argc, char** argv) {
   CLI::App app{"Copies, hashes and searches trees of files, asynchronously.", "asyncfs"};
   app.set_version_flag("--version", "asyncfs " ASYNCFS_VERSION);
   app.require_subcommand(1);
+  std::string trace_path;
+  app.add_option("--trace", trace_path, "Write a timeline of all I/O for ui.perfetto.dev; before the command")
+      ->type_name("FILE");
 
   copy_command copy;
   CLI::App& copying = *app.add_subcommand("copy", "Copy files and trees with their owners, modes, times and links");
@@ -153,14 +162,14 @@ int run_command_line(int argc, char** argv) {
   raise_descriptor_limit();
   keep_freed_memory();
   ::signal(SIGPIPE, SIG_IGN);
-  const std::string name = app.get_subcommands().front()->get_name();
+  messages say("asyncfs " + app.get_subcommands().front()->get_name());
   try {
-    if (copying.parsed()) return run(copy);
-    if (hashing.parsed()) return run(hash);
-    if (grepping.parsed()) return run(grep);
+    if (copying.parsed()) return traced(trace_path, copy, say);
+    if (hashing.parsed()) return traced(trace_path, hash, say);
+    if (grepping.parsed()) return traced(trace_path, grep, say);
     return run(probe);
   } catch (const std::exception& error) {
-    messages("asyncfs " + name).failure(error.what());
+    say.failure(error.what());
     return grepping.parsed() ? 2 : 1;
   }
 }

@@ -68,8 +68,7 @@ std::string shell_quoted(std::string_view name) {
 
 void messages::line(std::string_view text) {
   const std::string whole = fmt::format("{}: {}\n", command_, text);
-  [[maybe_unused]] const auto written =
-      ::write(STDERR_FILENO, whole.data(), whole.size());  // one call, so lines stay whole
+  [[maybe_unused]] const auto written = ::write(fd_, whole.data(), whole.size());  // one call, so lines stay whole
 }
 
 void messages::failure(std::string_view what, const std::error_code& why) {

@@ -15,7 +15,7 @@ namespace tool {
 
 class messages {
  public:
-  explicit messages(std::string_view command) : command_(command) {}
+  explicit messages(std::string_view command, int fd = 2) : command_(command), fd_(fd) {}
   messages(const messages&) = delete;
   messages& operator=(const messages&) = delete;
 
@@ -28,7 +28,8 @@ class messages {
 
  private:
   void line(std::string_view text);
-  std::string command_;
+  const std::string command_;
+  const int fd_;
   std::atomic_flag failed_;
 };
 

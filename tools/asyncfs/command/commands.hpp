@@ -32,12 +32,9 @@ struct probe_command {
 };
 
 // Exit statuses. copy: 0 all equal, 1 something failed. hash: 0, 1. grep: 0 found, 1 not, 2 error. Usage: 2.
-int run(const copy_command& command);
-int run(const hash_command& command);
-int run(const grep_command& command);
+int run(const copy_command& command, messages& say);
+int run(const hash_command& command, messages& say);
+int run(const grep_command& command, messages& say);
 int run(const probe_command& command);
-
-// Ends the process as a closed pipe ends other tools: quietly, by SIGPIPE.
-[[noreturn]] void die_of_closed_pipe();
 
 }  // namespace tool

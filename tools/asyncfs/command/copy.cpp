@@ -39,7 +39,7 @@ class file_copier {
       : state_(state),
         out_(out),
         buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)),
-        random_(random_number()) {}
+        random_(asyncfs::loop::current()->engine().random()) {}
 
   asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
     if (entry.error) {
@@ -277,9 +277,8 @@ asyncfs::task<bool> enter(copy_state& state, asyncfs::walk_directory& source, co
 
 }  // namespace
 
-int run(const copy_command& command) {
-  messages say("asyncfs copy");
-  const std::vector<copy_target> targets = choose_targets(command.paths, say);
+int run(const copy_command& command, messages& say) {
+  const std::vector<copy_target> targets = run_ahead(command.tree, choose_targets(command.paths, say));
   if (targets.empty()) return 1;
   const owner_identity who = owner_identity::of_process();
   copy_state state{targets, who, say, destination_queue(who, say)};

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include "command/commands.hpp"
 #include "grep/search.hpp"
@@ -61,15 +60,17 @@ class file_grepper {
   std::atomic_flag& found_;
 };
 
-bool is_directory(const std::string& path) {
-  struct stat status{};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+// What is not there is no directory; the walk says that it is not there.
+asyncfs::task<asyncfs::result<bool>> is_directory(const std::string& path) {
+  const auto status = co_await asyncfs::as_result(asyncfs::here().status_followed(path.c_str()));
+  if (status) co_return status->is_directory();
+  if (status.error() == std::errc::no_such_file_or_directory) co_return false;
+  co_return asyncfs::failure(status.error());
 }
 
 }  // namespace
 
-int run(const grep_command& command) {
-  messages say("asyncfs grep");
+int run(const grep_command& command, messages& say) {
   std::unique_ptr<pattern> what;
   try {
     what = std::make_unique<pattern>(command.pattern,
@@ -84,7 +85,13 @@ int run(const grep_command& command) {
   tree_work work;
   for (const std::string& path : command.paths) work.roots.push_back({.path = path});
   if (work.roots.empty()) work.roots.push_back({.path = ".", .shown = ""});
-  const bool with_names = work.roots.size() > 1 || is_directory(work.roots.front().path);
+  // Lines of a single file carry no name, so it must be known what the root is.
+  const auto directory = run_ahead(command.tree, is_directory(work.roots.front().path));
+  if (!directory) {
+    say.failure(fmt::format("cannot examine {}", shell_quoted(work.roots.front().path)), directory.error());
+    return 2;
+  }
+  const bool with_names = work.roots.size() > 1 || *directory;
   const search_options options{.numbers = command.numbers, .count = command.count, .names_only = command.names_only};
   work.walk.order = command.sorted ? asyncfs::walk_order::components : asyncfs::walk_order::none;
   // Without an order a file's output must still stay together, which the window does as well.

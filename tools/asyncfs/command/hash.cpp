@@ -126,8 +126,7 @@ class file_hasher {
 
 }  // namespace
 
-int run(const hash_command& command) {
-  messages say("asyncfs hash");
+int run(const hash_command& command, messages& say) {
   report out(1, report::order::of_the_walk);
   tree_work work;
   for (const std::string& path : command.paths) work.roots.push_back({.path = path});

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,13 +18,6 @@ owner_identity owner_identity::of_process() noexcept { return {::geteuid(), ::ge
 std::string private_name(std::string_view name, std::uint64_t random) {
   const std::string suffix = fmt::format(".asyncfs-{:016x}", random);
   return fmt::format(".{}{}", name.substr(0, longest_name - 1 - suffix.size()), suffix);
-}
-
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number)
-    throw std::system_error(errno, std::system_category(), "getrandom");
-  return number;
 }
 
 asyncfs::task<std::shared_ptr<destination>> destination_queue::enter(std::shared_ptr<destination> parent,
@@ -53,7 +45,7 @@ asyncfs::task<std::shared_ptr<destination>> destination_queue::enter(std::shared
   }
   if (!exists) {
     made->fresh = true;
-    if (!inside_new) made->built_as = private_name(made->name, random_number());
+    if (!inside_new) made->built_as = private_name(made->name, asyncfs::loop::current()->engine().random());
     const auto created = co_await asyncfs::as_result(holder.make_directory(made->built_as.c_str(), 0700));
     if (!created) {
       say_.failure(fmt::format("cannot create the directory {}", shell_quoted(made->shown)), created.error());

@@ -29,7 +29,6 @@ struct owner_identity {
 
 // A private name that no other process or worker picks: ".name.asyncfs-<16 hex digits>", shortened to fit.
 [[nodiscard]] std::string private_name(std::string_view name, std::uint64_t random);
-[[nodiscard]] std::uint64_t random_number();
 
 class destination_queue;
 

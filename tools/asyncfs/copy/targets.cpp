@@ -2,10 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <set>
 
 namespace tool {
@@ -30,59 +27,54 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : plain.substr(0, slash);
 }
 
-bool same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
-
-// True when `directory` is `ancestor` or lies below it.
-bool lies_within(int directory, const struct stat& ancestor) {
-  int at = ::openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  struct stat here{}, above{};
-  bool within = false;
-  while (at >= 0 && ::fstat(at, &here) == 0) {
-    within = same(here, ancestor);
-    if (within) break;
-    const int up = ::openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    ::close(at);
-    at = up;
-    if (at < 0 || ::fstat(at, &above) != 0 || same(here, above)) break;  // the root
+// True when `start` is `ancestor` or lies below it.
+asyncfs::task<bool> lies_within(const asyncfs::directory& start, const asyncfs::file_status& ancestor) {
+  auto at = co_await asyncfs::as_result(start.open_directory(".", O_PATH));
+  while (at) {
+    const auto here = co_await asyncfs::as_result(at->status());
+    if (!here) break;
+    if (here->same_file(ancestor)) co_return true;
+    auto above = co_await asyncfs::as_result(at->open_directory("..", O_PATH));
+    if (!above) break;
+    const auto up = co_await asyncfs::as_result(above->status());
+    if (!up || up->same_file(*here)) break;  // the root
+    at = std::move(above);
   }
-  if (at >= 0) ::close(at);
-  return within;
+  co_return false;
 }
-
-std::error_code last_error() { return {errno, std::system_category()}; }
 
 }  // namespace
 
-std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, messages& say) {
+asyncfs::task<std::vector<copy_target>> choose_targets(const std::vector<std::string>& paths, messages& say) {
+  const asyncfs::directory& here = asyncfs::here();
   std::vector<copy_target> chosen;
   const std::string& destination = paths.back();
-  struct stat there{};
-  const bool exists = ::stat(destination.c_str(), &there) == 0;
-  const bool into = exists && S_ISDIR(there.st_mode);
+  const auto there = co_await asyncfs::as_result(here.status_followed(destination.c_str()));
+  const bool into = there && there->is_directory();
   if (!into && paths.size() > 2) {
     say.failure(fmt::format("the destination {} of several sources is not a directory", shell_quoted(destination)));
-    return chosen;
+    co_return chosen;
   }
-  struct stat link{};
-  if (!exists && ::lstat(destination.c_str(), &link) == 0) {
+  const auto link = co_await asyncfs::as_result(here.status(destination.c_str()));
+  if (!there && link) {
     say.failure(
         fmt::format("not writing through the dangling symbolic link {}; remove it first", shell_quoted(destination)));
-    return chosen;
+    co_return chosen;
   }
-  if (!into && destination.back() == '/' && !exists && paths.size() == 2) {
-    struct stat source{};
-    if (::lstat(paths.front().c_str(), &source) == 0 && !S_ISDIR(source.st_mode)) {
+  if (!there && destination.back() == '/' && paths.size() == 2) {
+    const auto source = co_await asyncfs::as_result(here.status(paths.front().c_str()));
+    if (source && !source->is_directory()) {
       say.failure(fmt::format("cannot create regular file {}: Not a directory", shell_quoted(destination)));
-      return chosen;
+      co_return chosen;
     }
   }
   const std::string parent_path = into ? destination : parent_of(destination);
-  const int fd = ::open(parent_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    say.failure(fmt::format("cannot open the destination directory {}", shell_quoted(parent_path)), last_error());
-    return chosen;
+  auto opened = co_await asyncfs::as_result(here.open_directory(parent_path.c_str(), 0));
+  if (!opened) {
+    say.failure(fmt::format("cannot open the destination directory {}", shell_quoted(parent_path)), opened.error());
+    co_return chosen;
   }
-  const auto parent = std::make_shared<asyncfs::directory>(fd);
+  const auto parent = std::make_shared<asyncfs::directory>(*std::move(opened));
   std::set<std::string> taken;
   for (std::size_t i = 0; i + 1 < paths.size(); ++i) {
     const std::string& path = paths[i];
@@ -91,17 +83,23 @@ std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, m
     const std::string shown = name == "." ? destination
                               : into      ? without_trailing_slashes(destination) + "/" + name
                                           : destination;
-    struct stat source{}, target{};
-    if (::lstat(path.c_str(), &source) != 0) {
-      say.failure(fmt::format("cannot examine {}", shell_quoted(path)), last_error());
+    auto source = co_await asyncfs::as_result(here.status(path.c_str()));
+    if (!source) {
+      say.failure(fmt::format("cannot examine {}", shell_quoted(path)), source.error());
       continue;
     }
-    if (S_ISLNK(source.st_mode) && path.back() == '/') ::stat(path.c_str(), &source);
-    if (::fstatat(fd, name.c_str(), &target, 0) == 0 && same(source, target)) {
+    if (source->is_link() && path.back() == '/') {
+      const auto followed = co_await asyncfs::as_result(here.status_followed(path.c_str()));
+      if (followed) source = followed;
+    }
+    const auto target = co_await asyncfs::as_result(parent->status_followed(name.c_str()));
+    if (target && source->same_file(*target)) {
       say.failure(fmt::format("{} and {} are the same file", shell_quoted(path), shell_quoted(shown)));
       continue;
     }
-    if (S_ISDIR(source.st_mode) && lies_within(fd, source)) {
+    bool into_itself = source->is_directory();
+    if (into_itself) into_itself = co_await lies_within(*parent, *source);
+    if (into_itself) {
       say.failure(fmt::format("cannot copy the directory {} into itself, {}", shell_quoted(path), shell_quoted(shown)));
       continue;
     }
@@ -112,7 +110,7 @@ std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, m
     }
     chosen.push_back({path, shown, parent, name});
   }
-  return chosen;
+  co_return chosen;
 }
 
 }  // namespace tool

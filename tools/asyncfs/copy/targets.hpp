@@ -1,9 +1,10 @@
 // Where each source goes, decided before anything is copied: cp's rules, and its refusals.
 //
-// Plain system calls, before the loops start. Refusals compare (device, inode), never names.
+// On a loop of its own, before the others start. Refusals compare (device, inode), never names.
 #pragma once
 
 #include <asyncfs/directory.hpp>
+#include <asyncfs/task.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct copy_target {
 };
 
 // One target a source; a source that is refused is reported, and left out. `last` is cp's DESTINATION.
-[[nodiscard]] std::vector<copy_target> choose_targets(const std::vector<std::string>& paths, messages& say);
+// Paths and messages outlive the task.
+[[nodiscard]] asyncfs::task<std::vector<copy_target>> choose_targets(const std::vector<std::string>& paths,
+                                                                     messages& say);
 
 }  // namespace tool

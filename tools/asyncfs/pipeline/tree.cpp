@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <asyncfs/future.hpp>
-#include <asyncfs/run.hpp>
 
 #include <algorithm>
 #include <list>
@@ -114,9 +113,8 @@ asyncfs::task<void> finish(report& out) { co_await out.finish(); }
 
 void run_tree(const tree_options& options, tree_work work, report& out) {
   unsigned loops = options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
-  if (options.engine == asyncfs::engine_kind::sync) loops = 1;
-  asyncfs::loop_options how;
-  how.engine.kind = options.engine;
+  if (options.loop.engine.kind == asyncfs::engine_kind::sync) loops = 1;
+  asyncfs::loop_options how = options.loop;
   for (const asyncfs::opcode code : work.in_place) how.engine.run(code, asyncfs::runs::in_place);
   auto walk_options = work.walk;
   auto roots = std::move(work.roots);

@@ -4,6 +4,7 @@
 // files in flight, whose buffers stay in the CPU's cache, and takes more while it finds itself waiting for a device.
 #pragma once
 
+#include <asyncfs/run.hpp>
 #include <asyncfs/walk.hpp>
 #include <functional>
 #include <string>
@@ -15,9 +16,9 @@
 namespace tool {
 
 struct tree_options {
-  asyncfs::engine_kind engine = asyncfs::engine_kind::automatic;
-  unsigned jobs = 0;   // loops; 0: one a CPU
-  unsigned depth = 0;  // files in flight a loop; 0: as the device asks
+  asyncfs::loop_options loop;  // of each: its engine, and who observes it
+  unsigned jobs = 0;           // loops; 0: one a CPU
+  unsigned depth = 0;          // files in flight a loop; 0: as the device asks
 };
 
 // What a command does with one entry. Called by one worker for one entry after the other; it must deliver to the report
@@ -34,6 +35,14 @@ struct tree_work {
   // Operations that this command had better do in place (engine_options::run).
   std::vector<asyncfs::opcode> in_place{};
 };
+
+// Runs one task in a loop that does everything in place: what is decided before the tree is walked.
+template <class T>
+T run_ahead(const tree_options& options, asyncfs::task<T> work) {
+  asyncfs::loop_options how = options.loop;
+  how.engine.kind = asyncfs::engine_kind::sync;
+  return asyncfs::run(std::move(work), how);
+}
 
 // Walks the roots and visits what is found. Throws std::system_error when no loop can be set up.
 void run_tree(const tree_options& options, tree_work work, report& out);
