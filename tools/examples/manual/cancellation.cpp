@@ -53,12 +53,23 @@ asyncfs::task<std::string_view> receive(const asyncfs::socket& peer) {
   co_return "failed";
 }
 
+asyncfs::task<std::string_view> receive_in(asyncfs::cancel_scope& scope,
+                                           const asyncfs::socket& peer) {
+  co_return co_await receive(peer).in(scope);
+}
+
+asyncfs::task<void> cancel_soon(asyncfs::cancel_scope& scope) {
+  co_await asyncfs::sleep_for(1ms);
+  scope.cancel();
+}
+
 asyncfs::task<std::string_view> receive_in_a_scope(
     const asyncfs::socket& peer) {
   const asyncfs::task_context at = co_await asyncfs::this_task;
   asyncfs::cancel_scope mine(&at.scope);  // cancelled with its parent
-  at.home.post([&mine] { mine.cancel(); });
-  co_return co_await receive(peer).in(mine);
+  const auto [end, nothing] =
+      co_await asyncfs::when_all(receive_in(mine, peer), cancel_soon(mine));
+  co_return end;
 }
 
 asyncfs::task<void> receive_for_ever(const asyncfs::socket& peer) {
