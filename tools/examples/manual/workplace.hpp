@@ -15,11 +15,15 @@ namespace manual {
 class workplace {
  public:
   workplace() : before_(std::filesystem::current_path()) {
-    std::string name = (std::filesystem::temp_directory_path() / "asyncfs-manual-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
+    std::string name =
+        (std::filesystem::temp_directory_path() / "asyncfs-manual-XXXXXX")
+            .string();
+    if (::mkdtemp(name.data()) == nullptr)
+      throw std::runtime_error("cannot make " + name);
     here_ = name;
     std::filesystem::current_path(here_);
-    for (const char* file : {"one.txt", "two.txt", "three.txt"}) std::ofstream(file) << "some text in " << file << '\n';
+    for (const char* file : {"one.txt", "two.txt", "three.txt"})
+      std::ofstream(file) << "some text in " << file << '\n';
   }
   workplace(const workplace&) = delete;
   workplace& operator=(const workplace&) = delete;
@@ -35,7 +39,8 @@ class workplace {
 
 // The samples' checks: they hold in release builds too.
 inline void expect(bool holds, const char* what) {
-  if (!holds) throw std::logic_error(std::string("not as the manual says: ") + what);
+  if (!holds)
+    throw std::logic_error(std::string("not as the manual says: ") + what);
 }
 
 inline int run_samples(void (*samples)()) {
