@@ -283,3 +283,91 @@ TEST_CASE("waits that are cancelled while another loop grants them end exactly o
   CHECK(received + cancelled == rounds);
   CHECK(received == sent);
 }
+
+namespace {
+
+// Awaits what `wait` gives, which is over at once, again and again, until another task and a timer of the loop had
+// their turns; false when they did not get them.
+template <class F>
+task<bool> others_get_their_turn(F wait) {
+  constexpr int far_more_than_a_turn = 10'000;
+  const asyncfs::task_context at = co_await asyncfs::this_task;
+  bool ran = false, fired = false;
+  asyncfs::scope all(at);
+  const auto runs = [](bool& done) -> task<void> {
+    co_await asyncfs::yield();
+    done = true;
+  };
+  const auto sleeps = [](bool& done) -> task<void> {
+    co_await asyncfs::sleep_for(0ms);
+    done = true;
+  };
+  all.spawn(runs(ran));
+  all.spawn(sleeps(fired));
+  for (int i = 0; i < far_more_than_a_turn && !(ran && fired); ++i) co_await wait();
+  const bool both = ran && fired;
+  co_await all.join();
+  co_return both;
+}
+
+}  // namespace
+
+TEST_CASE("waits that are over at once leave other tasks and timers their turn") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    const asyncfs::task_context at = co_await asyncfs::this_task;
+    asyncfs::semaphore free(1);
+    const bool by_permits = co_await others_get_their_turn([&free] { return free.acquire(); });
+    CHECK(by_permits);
+
+    asyncfs::event happened;
+    happened.set();
+    const bool by_an_event = co_await others_get_their_turn([&happened] { return happened.wait(); });
+    CHECK(by_an_event);
+
+    asyncfs::channel<int> plenty(100'000);
+    const bool by_sending = co_await others_get_their_turn([&plenty] { return plenty.send(1); });
+    CHECK(by_sending);
+    for (int one = 0; plenty.try_send(one);) {
+    }
+    const bool by_receiving = co_await others_get_their_turn([&plenty] { return plenty.receive(); });
+    CHECK(by_receiving);
+
+    asyncfs::event_count changed;
+    changed.notify();
+    const bool by_a_count = co_await others_get_their_turn([&changed] { return changed.after(0); });
+    CHECK(by_a_count);
+
+    asyncfs::scope nothing_in_it(at);
+    const bool by_joining = co_await others_get_their_turn([&nothing_in_it] { return nothing_in_it.join(); });
+    CHECK(by_joining);
+
+    asyncfs::sequence<int> ended = []() -> asyncfs::sequence<int> { co_return; }();
+    const bool by_an_ended_sequence = co_await others_get_their_turn([&ended] { return ended.next(); });
+    CHECK(by_an_ended_sequence);
+
+    std::vector<asyncfs::future<void>> done;
+    const auto nothing = []() -> task<void> { co_return; };
+    for (int i = 0; i < 10'000; ++i) done.push_back(asyncfs::spawn(at.home, nothing()));
+    while (!done.front().ready()) co_await asyncfs::sleep_for(1ms);
+    const bool by_futures = co_await others_get_their_turn([&done] {
+      asyncfs::future<void> one = std::move(done.back());
+      done.pop_back();
+      return one;
+    });
+    CHECK(by_futures);
+  }());
+}
+
+TEST_CASE("a task whose waits are over at once is cancelled like any other") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    asyncfs::semaphore free(1);
+    const auto for_ever = [](asyncfs::semaphore& s) -> task<void> {
+      for (int i = 0; i < 1'000'000; ++i) static_cast<void>(co_await s.acquire());
+    };
+    const std::error_code error = co_await tests::code_of(asyncfs::with_timeout(for_ever(free), 0ms));
+    CHECK(error == std::errc::timed_out);
+    CHECK(free.available() == 1);
+  }());
+}

@@ -23,19 +23,23 @@ class event_count {
   class waiter final : public detail::wakeable {
    public:
     waiter(event_count& on, std::uint64_t seen) noexcept : on_(on), seen_(seen) {}
-    [[nodiscard]] bool await_ready() const noexcept { return on_.now() != seen_; }
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <detail::awaiting_promise P>
     bool await_suspend(std::coroutine_handle<P> task, std::source_location at = std::source_location::current()) {
       suspend(task, at);
-      const std::lock_guard lock(on_.mutex_);
-      if (on_.now() != seen_) return false;
-      next_ = std::exchange(on_.newest_, this);
-      return true;
+      return waits() || takes_turn();
     }
     void await_resume() const noexcept {}
 
    private:
     friend class event_count;
+    bool waits() {
+      if (on_.now() != seen_) return false;
+      const std::lock_guard lock(on_.mutex_);
+      if (on_.now() != seen_) return false;
+      next_ = std::exchange(on_.newest_, this);
+      return true;
+    }
     event_count& on_;
     waiter* next_ = nullptr;
     std::uint64_t seen_;

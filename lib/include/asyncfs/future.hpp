@@ -163,7 +163,7 @@ class future_awaiter final : public wakeable {
   template <awaiting_promise P>
   bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
     this->suspend(waiter, at);
-    return state_->notify(*this, waiter.promise().scope());
+    return state_->notify(*this, waiter.promise().scope()) || this->takes_turn();
   }
   T await_resume() { return state_->take(); }
 

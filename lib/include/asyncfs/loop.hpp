@@ -96,9 +96,24 @@ class loop {
   void cancel(detail::pending& op) noexcept;
 
   void make_ready(detail::ready_node& node) noexcept { ready_.push(node); }
-  // After this many inline steps a chain of finished tasks goes through the ready queue, so that builds without
-  // tail calls do not grow the stack.
+  // After this many inline steps a chain of finished tasks, or of waits that are over at once, goes through the ready
+  // queue: builds without tail calls do not grow the stack, and nobody keeps the loop from its turn without computing.
   [[nodiscard]] bool may_resume_inline() noexcept { return --inline_budget_ > 0; }
+  // The same for a wait that was over before it began. False: the task goes on at once; true: it does so when `node`
+  // runs.
+  [[nodiscard]] bool takes_turn(detail::ready_node& node) noexcept {
+    if (may_resume_inline()) [[likely]]
+      return false;
+    ready_.push(node);
+    return true;
+  }
+  [[nodiscard]] bool takes_turn(detail::pending& op) noexcept {
+    if (!takes_turn(static_cast<detail::ready_node&>(op))) [[likely]]
+      return false;
+    op.loop_ = this;
+    op.state_ = detail::pending::state::ready;
+    return true;
+  }
 
   // Any thread; allocates nothing.
   void send(detail::message& mail) noexcept { engine_->post(mail); }

@@ -102,12 +102,14 @@ class scope {
 class scope::join_awaiter final : public detail::ready_node {
  public:
   explicit join_awaiter(scope& joined) noexcept : joined_(joined) {}
-  [[nodiscard]] bool await_ready() const noexcept { return joined_.running_ == 0; }
-  void await_suspend(std::coroutine_handle<> waiter,
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter,
                      std::source_location at = std::source_location::current()) noexcept {
     this->site = at;
     waiter_ = waiter;
+    if (joined_.running_ == 0 && !joined_.home_.takes_turn(*this)) return false;
     joined_.joiner_ = this;
+    return true;
   }
   void await_resume() {
     joined_.joiner_ = nullptr;

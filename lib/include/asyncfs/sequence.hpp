@@ -68,14 +68,17 @@ class [[nodiscard]] sequence {
   class next_awaiter {
    public:
     explicit next_awaiter(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
-    [[nodiscard]] bool await_ready() const noexcept { return !frame_ || frame_.done(); }
+    [[nodiscard]] bool await_ready() const noexcept { return !frame_; }
     template <detail::awaiting_promise P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter,
                                           std::source_location at = std::source_location::current()) noexcept {
       frame_.promise().site = at;
       frame_.promise().run_in(waiter.promise().home(), waiter.promise().scope());
       frame_.promise().continue_with(waiter);
-      return frame_;
+      if (!frame_.done()) [[likely]]
+        return frame_;
+      if (waiter.promise().home().takes_turn(frame_.promise())) return std::noop_coroutine();
+      return waiter;
     }
     std::optional<T> await_resume() { return frame_ ? frame_.promise().take() : std::nullopt; }
 

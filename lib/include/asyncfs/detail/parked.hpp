@@ -83,8 +83,9 @@ class parked_awaiter : public parked {
       taken_ = !scope.cancelled() && self().take();
       waits = !taken_ && wait_in(self().room(), home, scope);
     }
-    if (!waits) self().settle();
-    return waits;
+    if (waits) return true;
+    self().settle();
+    return home.takes_turn(*this);
   }
   void run() final {
     finish();

@@ -28,6 +28,8 @@ class wakeable : public ready_node, private message {
     waiter_ = waiter;
   }
   [[nodiscard]] const loop* home() const noexcept { return home_; }
+  // After `suspend`, when the wait is over already; as loop::takes_turn.
+  [[nodiscard]] bool takes_turn() noexcept { return home_->takes_turn(*this); }
 
  private:
   void run() final { waiter_.resume(); }
