@@ -57,6 +57,12 @@ struct byte_order {
   }
 };
 
+// That the driver was cancelled is no property of a directory.
+template <class T>
+void throw_if_cancelled(const result<T>& outcome) {
+  if (!outcome && is_cancelled(outcome.error())) detail::throw_failure(outcome.error(), "walk.drive");
+}
+
 }  // namespace
 
 // ---- what was found ------------------------------------------------------------------------------------------------
@@ -111,25 +117,44 @@ void walk::stop() noexcept {
   stopped_ = true;  // so that nothing is emitted or taken any more, which may throw
   lanes_.clear();
   ready_count_ = 0;
-  waiting_list woken;
+  detail::waiting_room woken;
   settle(woken);
   lock.unlock();
   wake_all(woken);
 }
 
-bool walk::next_awaiter::wait() {
+void walk::break_off(std::exception_ptr why) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) broken_off_ = std::move(why);
+  }
+  stop();
+}
+
+void walk::waiting::check() const {
+  if (broken_off_) std::rethrow_exception(broken_off_);
+  if (!over_ && !entry_ && !claimed_) detail::throw_failure(failure(ECANCELED).error(), name());
+}
+
+bool walk::next_awaiter::wait(loop& home, cancel_scope& scope) {
+  if (scope.cancelled()) return false;
+  detail::waiting_room woken;
   std::unique_lock lock(from_.mutex_);
-  entry_ = from_.take(home());
-  const bool waits = !entry_ && !from_.finished();
-  if (waits) from_.takers_.push_front(*this);
-  // This may serve the very task that was queued above: it then wakes by way of the ready queue like any other.
-  waiting_list woken;
+  entry_ = from_.take(&home);
+  if (!entry_ && from_.finished()) end();
+  const bool queued = !entry_ && !over_;
+  if (queued) from_.takers_.push_front(*this);
   try {
     from_.settle(woken);
   } catch (...) {  // nobody was served yet
-    if (linked()) unlink();
+    if (queued) static_cast<detail::parked_hook&>(*this).unlink();
+    lock.unlock();
+    from_.break_off(std::current_exception());
     throw;
   }
+  const bool waits = queued && !granted();
+  if (waits) home.park(*this, scope);
+  if (queued && granted()) static_cast<detail::parked_hook&>(*this).unlink();  // served by itself: nobody need wake it
   lock.unlock();
   wake_all(woken);
   return waits;
@@ -137,38 +162,45 @@ bool walk::next_awaiter::wait() {
 
 class walk::claim_awaiter final : public waiting {
  public:
-  explicit claim_awaiter(walk& from) noexcept : from_(from) {}
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <detail::awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
-    suspend(waiter, at);
-    const std::lock_guard lock(from_.mutex_);
-    claimed_ = from_.claim();
-    if (claimed_ || from_.finished()) return false;
-    from_.listers_.push_front(*this);
-    return true;
+  explicit claim_awaiter(walk& from) noexcept : waiting("walk.drive", from) {}
+  pending_ptr await_resume() {
+    check();
+    return std::move(claimed_);
   }
-  pending_ptr await_resume() noexcept { return std::move(claimed_); }
 
  private:
-  walk& from_;
+  bool wait(loop& home, cancel_scope& scope) override {
+    const std::lock_guard lock(from_.mutex_);
+    if (from_.finished()) end();
+    if (over_ || scope.cancelled()) return false;
+    claimed_ = from_.claim();
+    if (claimed_) return false;
+    from_.listers_.push_front(*this);
+    home.park(*this, scope);
+    return true;
+  }
 };
 
 task<void> walk::drive() {
-  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
-  for (;;) {
-    claim_awaiter next(*this);
-    pending_ptr work = co_await next;
-    if (!work) co_return;
-    try {
-      if (work->node->depth() == 0)
-        co_await list_roots(work);
-      else
-        co_await list(work, {scratch.get(), scratch_bytes});
-    } catch (...) {
-      work->within.reset();  // they would hold each other, as in ~walk
-      throw;
+  try {
+    const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
+    for (;;) {
+      claim_awaiter next(*this);
+      const pending_ptr work = co_await next;
+      if (!work) co_return;
+      try {
+        if (work->node->depth() == 0)
+          co_await list_roots(work);
+        else
+          co_await list(work, {scratch.get(), scratch_bytes});
+      } catch (...) {
+        work->within.reset();  // they would hold each other, as in ~walk
+        throw;
+      }
     }
+  } catch (...) {
+    break_off(std::current_exception());
+    throw;
   }
 }
 
@@ -182,6 +214,7 @@ task<void> walk::list_roots(pending_ptr work) {
       const char* path = root.path.c_str();
       auto status = co_await as_result(here().status(path));
       if (status && status->is_link() && root.follow) status = co_await as_result(here().status_followed(path));
+      throw_if_cancelled(status);
       // What cannot be asked is given out all the same: whoever opens it gets the error to tell.
       type = status ? static_cast<unsigned char>(IFTODT(status->mode)) : static_cast<unsigned char>(DT_UNKNOWN);
     }
@@ -212,6 +245,7 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
     auto read = co_await as_result(at.list(name, arguments, {.follow = work->follow, .only_if_cached = true}));
     if (!read && (read.error().value() == EAGAIN || read.error().value() == EINVAL))
       read = co_await as_result(at.list(name, arguments, {.follow = work->follow}));
+    throw_if_cancelled(read);
     if (arguments.directory >= 0 && !work->handle) {
       work->handle = std::make_shared<directory>(arguments.directory);
       open.ours = false;
@@ -247,6 +281,7 @@ task<void> walk::ask_types(detail::walk_listing& listing) {
   for (auto& item : listing.items) {
     if (item.type != DT_UNKNOWN) continue;
     const auto status = co_await as_result(listing.handle->status(item.name));
+    throw_if_cancelled(status);
     if (status) item.type = static_cast<unsigned char>(IFTODT(status->mode));
   }
 }
@@ -287,7 +322,7 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
       ready.push_back({listing, begin, i});
     }
   }
-  waiting_list woken;
+  detail::waiting_room woken;
   settle(woken);
   lock.unlock();
   wake_all(woken);
@@ -302,7 +337,7 @@ void walk::publish_failure(const pending_ptr& work, std::error_code error, std::
   work->error = error;
   work->operation = operation;
   if (options_.order == walk_order::none) emit_failure(work);
-  waiting_list woken;
+  detail::waiting_room woken;
   settle(woken);
   lock.unlock();
   wake_all(woken);
@@ -424,27 +459,31 @@ bool walk::finished() const noexcept {
 }
 
 // Throws before anybody was served, or not at all.
-void walk::settle(waiting_list& woken) {
+void walk::settle(detail::waiting_room& woken) {
   if (options_.order != walk_order::none && !stopped_) emit();
   // Those on this loop first: waking them is cheap, and what was just listed is in this CPU's cache.
   const loop* const here = loop::current();
-  const auto serve = [&](waiting_list& queue, auto&& give) {
+  const auto serve = [&](detail::waiting_room& queue, auto&& give) {
     bool more = true;
     for (const bool ours : {true, false})
-      queue.for_each([&](waiting& one) {
-        if (!more || (one.home() == here) != ours) return;
-        more = give(one) || finished();
-        if (!more) return;
-        one.unlink();
+      queue.for_each([&](detail::parked& waits) {
+        auto& one = static_cast<waiting&>(waits);
+        if (!more || (one.home_ == here) != ours) return;
+        if (!give(one)) {
+          more = finished();
+          if (!more) return;
+          one.end();
+        }
+        one.grant();
         woken.push_back(one);
       });
   };
-  serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home())).has_value(); });
+  serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home_)).has_value(); });
   serve(listers_, [this](waiting& one) { return (one.claimed_ = claim()) != nullptr; });
 }
 
-void walk::wake_all(waiting_list& woken) noexcept {
-  while (waiting* one = woken.pop_front()) one->wake();
+void walk::wake_all(detail::waiting_room& woken) noexcept {
+  while (detail::parked* one = woken.pop_front()) one->wake();
 }
 
 }  // namespace asyncfs

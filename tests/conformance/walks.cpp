@@ -227,3 +227,127 @@ TEST_CASE("an event count wakes tasks of every loop, and misses no change") {
   });
   CHECK(turn.load() == rounds * 3);
 }
+
+namespace {
+
+struct broken_walk {
+  std::error_code driver, other_driver;
+  std::vector<std::error_code> takers = std::vector<std::error_code>(3);
+  std::size_t taken = 0, errors = 0;
+};
+
+template <class A>
+task<void> note_error(A what, std::error_code& error) {
+  try {
+    co_await std::move(what);
+  } catch (const std::system_error& e) {
+    error = e.code();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a walk whose driver is cancelled is broken off for all: nobody takes a part for the whole") {
+  const tests::temporary_directory at;
+  make_tree(at.path());
+  for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+    broken_walk seen;
+    asyncfs::walk tree({{.path = at.path()}}, {.order = order});
+    const auto take = [](asyncfs::walk& from, broken_walk& all) -> task<void> {
+      for (;;) {
+        const auto entry = co_await from.next();
+        if (!entry) co_return;
+        ++all.taken;
+        if (entry->error) ++all.errors;
+      }
+    };
+    const auto all_of_it = [&](asyncfs::walk& from, broken_walk& all) -> task<void> {
+      const asyncfs::task_context here = co_await asyncfs::this_task;
+      asyncfs::cancel_scope cancelled(&here.scope);
+      cancelled.cancel();
+      const auto drive_in = [](asyncfs::walk& w, asyncfs::cancel_scope& scope) -> task<void> {
+        co_await w.drive().in(scope);
+      };
+      std::vector<task<void>> hands;
+      for (auto& error : all.takers) hands.push_back(note_error(take(from, all), error));
+      hands.push_back(note_error(drive_in(from, cancelled), all.driver));
+      hands.push_back(note_error(from.drive(), all.other_driver));
+      co_await asyncfs::when_all(std::move(hands));
+    };
+    asyncfs::run(all_of_it(tree, seen));
+    CHECK(asyncfs::is_cancelled(seen.driver));
+    CHECK(asyncfs::is_cancelled(seen.other_driver));
+    for (const auto& error : seen.takers) CHECK(asyncfs::is_cancelled(error));
+    CHECK(seen.errors == 0);
+  }
+}
+
+TEST_CASE("a walk is broken off in the middle too, on every loop, by whatever leaves a driver") {
+  const tests::temporary_directory at;
+  make_tree(at.path());
+  for (const bool cancelled : {true, false}) {
+    for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+      const auto gives_up = [cancelled](asyncfs::walk_directory& directory, const asyncfs::directory&) -> task<bool> {
+        if (std::string_view(directory.name()) == "deep") {
+          const asyncfs::task_context here = co_await asyncfs::this_task;
+          if (!cancelled) throw std::runtime_error("enough");
+          here.scope.cancel();
+        }
+        co_return true;
+      };
+      asyncfs::walk tree({{.path = at.path()}}, {.order = order, .enter = gives_up});
+      std::mutex mutex;
+      std::vector<std::string> ends;
+      asyncfs::run_on(2, [&](std::size_t) {
+        const auto take = [](asyncfs::walk& from, std::mutex& m, std::vector<std::string>& all) -> task<void> {
+          std::string end = "the end";
+          try {
+            while (const auto entry = co_await from.next()) {
+            }
+          } catch (const std::exception& e) {
+            end = e.what();
+          }
+          const std::lock_guard lock(m);
+          all.push_back(end);
+        };
+        const auto drive = [](asyncfs::walk& from) -> task<void> {
+          try {
+            co_await from.drive();
+          } catch (const std::exception&) {  // theirs to tell
+          }
+        };
+        const auto hands = [](task<void> driver, task<void> one, task<void> two) -> task<void> {
+          const asyncfs::task_context here = co_await asyncfs::this_task;
+          asyncfs::cancel_scope own(&here.scope);
+          const auto in_scope = [](task<void> work, asyncfs::cancel_scope& scope) -> task<void> {
+            co_await std::move(work).in(scope);
+          };
+          co_await asyncfs::when_all(in_scope(std::move(driver), own), std::move(one), std::move(two));
+        };
+        return hands(drive(tree), take(tree, mutex, ends), take(tree, mutex, ends));
+      });
+      REQUIRE(ends.size() == 4);
+      for (const std::string& end : ends) CHECK(end.find(cancelled ? "anceled" : "enough") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a task that is cancelled while it waits for an entry takes none from the others") {
+  const tests::temporary_directory at;
+  const auto files = make_tree(at.path());
+  asyncfs::walk tree({{.path = at.path()}}, {});
+  std::size_t taken = 0;
+  std::error_code impatient;
+  const auto all_of_it = [&](asyncfs::walk& from, std::size_t& count, std::error_code& error) -> task<void> {
+    const auto wait = [](asyncfs::walk& w) -> task<void> { static_cast<void>(co_await w.next()); };
+    // Nobody drives yet.
+    co_await note_error(asyncfs::with_timeout(wait(from), std::chrono::milliseconds(1)), error);
+    const auto take = [](asyncfs::walk& w, std::size_t& n) -> task<void> {
+      while (const auto entry = co_await w.next()) ++n;
+    };
+    co_await asyncfs::when_all(from.drive(), take(from, count));
+  };
+  asyncfs::run(all_of_it(tree, taken, impatient));
+  CHECK(impatient == std::errc::timed_out);
+  CHECK(taken == files.size());
+}

@@ -236,26 +236,12 @@ task<void> list_a_directory(place& at) {
   expect(list.at_end && found == tree_directories, "all entries");
 }
 
-// A walk's waits are not cancelled by scopes: whoever fails has to stop it.
-task<void> drive(asyncfs::walk& tree) {
-  try {
-    co_await tree.drive();
-  } catch (...) {
-    tree.stop();
-    throw;
-  }
-}
 task<void> take_all(asyncfs::walk& tree, std::size_t& found) {
-  try {
-    while (auto entry = co_await tree.next()) {
-      if (entry->error) throw std::system_error(entry->error, std::string(entry->operation));
-      // A root that could not be asked what it is: whoever opens it is told.
-      if (entry->type() == DT_UNKNOWN) throw std::system_error(EISDIR, std::system_category(), entry->name());
-      ++found;
-    }
-  } catch (...) {
-    tree.stop();
-    throw;
+  while (auto entry = co_await tree.next()) {
+    if (entry->error) throw std::system_error(entry->error, std::string(entry->operation));
+    // A root that could not be asked what it is: whoever opens it is told.
+    if (entry->type() == DT_UNKNOWN) throw std::system_error(EISDIR, std::system_category(), entry->name());
+    ++found;
   }
 }
 task<void> walk_in(place& at, asyncfs::walk_order order) {
@@ -265,7 +251,7 @@ task<void> walk_in(place& at, asyncfs::walk_order order) {
   options.order = order;
   asyncfs::walk tree(std::move(roots), std::move(options));
   std::size_t found = 0;
-  co_await asyncfs::when_all(drive(tree), drive(tree), take_all(tree, found));
+  co_await asyncfs::when_all(tree.drive(), tree.drive(), take_all(tree, found));
   expect(found == tree_directories * files_each, "all files of the tree");
 }
 task<void> walk_unordered(place& at) { return walk_in(at, asyncfs::walk_order::none); }

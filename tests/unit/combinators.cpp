@@ -1,4 +1,6 @@
 // when_all_settled, when_any and race, over tasks and over anything that can be awaited.
+#include <ranges>
+
 #include "../catch.hpp"
 #include "../support/still_clock.hpp"
 
@@ -210,5 +212,54 @@ TEST_CASE("for_each_concurrent over a sequence stops asking after a failure, and
     CHECK(words == "one");
     CHECK(begun <= 3);
     CHECK(numbers.size() >= 16);
+  }());
+}
+
+TEST_CASE("for_each_concurrent that is cancelled before it was through says so, whatever its items make of that") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    int begun = 0;
+    const auto indifferent = [&begun](int) {
+      return [](int& count) -> task<void> {
+        ++count;
+        static_cast<void>(co_await tests::code_of(asyncfs::sleep_for(2ms)));
+      }(begun);
+    };
+    const std::error_code within = co_await tests::code_of(
+        asyncfs::with_timeout(asyncfs::for_each_concurrent(std::views::iota(0, 100), 2, indifferent), 3ms));
+    CHECK(within == std::errc::timed_out);
+    CHECK(begun == 4);
+    // Before it began.
+    const asyncfs::task_context at = co_await asyncfs::this_task;
+    asyncfs::cancel_scope cancelled(&at.scope);
+    cancelled.cancel();
+    const auto in_there = [](asyncfs::cancel_scope& scope, auto fn) -> task<void> {
+      co_await asyncfs::for_each_concurrent(std::views::iota(0, 3), 2, fn).in(scope);
+    };
+    const std::error_code before = co_await tests::code_of(in_there(cancelled, indifferent));
+    CHECK(asyncfs::is_cancelled(before));
+    CHECK(begun == 4);
+    // With the last item begun, all are done.
+    const std::error_code last = co_await tests::code_of(
+        asyncfs::with_timeout(asyncfs::for_each_concurrent(std::views::iota(0, 2), 2, indifferent), 1ms));
+    CHECK_FALSE(last);
+    CHECK(begun == 6);
+  }());
+}
+
+TEST_CASE("for_each_concurrent over a sequence that ends when it is cancelled says that it was cancelled") {
+  struct ends_quietly {
+    task<std::optional<int>> next() {
+      static_cast<void>(co_await tests::code_of(asyncfs::sleep_for(1h)));
+      co_return std::nullopt;
+    }
+  };
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    ends_quietly numbers;
+    const auto fn = [](int) -> task<void> { co_return; };
+    const std::error_code error =
+        co_await tests::code_of(asyncfs::with_timeout(asyncfs::for_each_concurrent(numbers, 2, fn), 1ms));
+    CHECK(error == std::errc::timed_out);
   }());
 }

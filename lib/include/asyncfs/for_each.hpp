@@ -1,10 +1,12 @@
 // One function over many items, a bounded number at a time.
 //
 // The error rule is when_all's: the first exception asks the others to cancel and begins no new item; all are awaited;
-// then it is thrown. Loop thread only; cancelling the awaiting task cancels all of them.
+// then it is thrown. Loop thread only; cancelling the awaiting task cancels all of them and begins no new item. Items
+// that were not begun make it end with std::errc::operation_canceled: it returns only when all were done.
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <concepts>
 #include <exception>
 #include <list>
@@ -71,6 +73,7 @@ task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
   if (broken) std::rethrow_exception(broken);
   if (all.decisive() != detail::joint::none)
     std::next(runners.begin(), static_cast<std::ptrdiff_t>(all.decisive()))->work.take();
+  if (state.next != state.end) detail::throw_failure(failure(ECANCELED).error(), "for_each_concurrent");
 }
 
 namespace detail {
@@ -85,7 +88,11 @@ task<void> take_each(S& source, F& fn, semaphore& room, scope& running) {
   for (;;) {
     semaphore::permit permit = co_await room.acquire();
     auto item = co_await source.next();
-    if (!item) co_return;
+    if (!item) {
+      // To some sequences being cancelled is an end like any other.
+      if (running.cancelled()) throw_failure(failure(ECANCELED).error(), "for_each_concurrent");
+      co_return;
+    }
     running.spawn(use_item(fn, *std::move(item), std::move(permit)));
   }
 }

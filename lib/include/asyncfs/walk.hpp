@@ -10,21 +10,23 @@
 // while directories ahead are listed in parallel; the largest directory is then held whole.
 // Directories in the cache are listed in place; for the others workers wait, many at once.
 //
-// Threads: `next` and `drive` from any loop's thread; the walk must outlive both. An error in a
-// directory is an entry with `error` set; the walk goes on. To end early call `stop`: waiting is not cancelled by scopes.
-// Out of memory `next` and `drive` throw std::bad_alloc; then `stop` the walk, so that nobody waits for what is lost.
+// Threads: `next` and `drive` from any loop's thread; the walk must outlive both. An error in a directory is an entry
+// with `error` set; the walk goes on. To end early call `stop`.
+// A cancelled `next` throws std::errc::operation_canceled and takes nothing. Any exception that leaves `drive`, that it
+// was cancelled among them, and std::bad_alloc from `next` break the walk off for all: from then on every `next` and
+// `drive`, on every loop, throws the same, so that nobody takes a part for the whole.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <asyncfs/detail/list.hpp>
-#include <asyncfs/detail/wakeable.hpp>
+#include <asyncfs/detail/parked.hpp>
 #include <asyncfs/directory.hpp>
 #include <asyncfs/short_lock.hpp>
 #include <asyncfs/task.hpp>
@@ -123,15 +125,7 @@ class walk {
   using listing_ptr = std::shared_ptr<detail::walk_listing>;
   using pending_ptr = std::shared_ptr<detail::walk_pending>;
   class claim_awaiter;
-  // A task that waits for an entry or for a directory to list; what it waits for is put into it before it wakes.
-  class waiting : public detail::wakeable, public detail::list_hook {
-   protected:
-    friend class walk;
-    waiting() noexcept : list_hook() {}
-    std::optional<walk_entry> entry_;
-    pending_ptr claimed_;
-  };
-  using waiting_list = detail::list<waiting, detail::list_hook>;
+  class waiting;
   struct range {  // found and not yet taken
     listing_ptr listing;
     std::size_t next, end;
@@ -163,8 +157,10 @@ class walk {
   [[nodiscard]] pending_ptr claim();
   [[nodiscard]] bool finished() const noexcept;
   // Gives what there is to those who wait; wake them once the mutex is released.
-  void settle(waiting_list& woken);
-  static void wake_all(waiting_list& woken) noexcept;
+  void settle(detail::waiting_room& woken);
+  static void wake_all(detail::waiting_room& woken) noexcept;
+  // Ends the walk, with `why` for all who wait and all who come.
+  void break_off(std::exception_ptr why) noexcept;
 
   const walk_options options_;
   const std::vector<walk_root> roots_;
@@ -177,24 +173,61 @@ class walk {
   unsigned listing_now_ = 0;
   std::uint64_t next_sequence_ = 0;
   bool stopped_ = false;
-  waiting_list takers_, listers_;
+  std::exception_ptr broken_off_;  // why; `stopped_` holds too
+  detail::waiting_room takers_, listers_;
+};
+
+// A task that waits for an entry or for a directory to list; what it waits for is put into it before it wakes.
+class walk::waiting : public detail::parked {
+ public:
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <detail::awaiting_promise P>
+  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
+    this->site = at;
+    waiter_ = waiter;
+    home_ = &waiter.promise().home();
+    return wait(*home_, waiter.promise().scope()) || home_->takes_turn(*this);
+  }
+
+ protected:
+  waiting(const char* what, walk& from) noexcept : detail::parked(what, from.mutex_), from_(from) {}
+  ~waiting() = default;
+  // False: there is something, or never will be again, or the scope is cancelled.
+  virtual bool wait(loop& home, cancel_scope& scope) = 0;
+  // To be called first in `await_resume`: throws when it was cancelled, or the walk was broken off.
+  void check() const;
+
+  walk& from_;
+  std::optional<walk_entry> entry_;
+  pending_ptr claimed_;
+  bool over_ = false;  // the walk
+
+ private:
+  friend class walk;
+  void end() noexcept {
+    over_ = true;
+    broken_off_ = from_.broken_off_;
+  }
+  void run() final {
+    finish();
+    waiter_.resume();
+  }
+
+  std::exception_ptr broken_off_;
+  loop* home_ = nullptr;
+  std::coroutine_handle<> waiter_;
 };
 
 class walk::next_awaiter final : public waiting {
  public:
-  explicit next_awaiter(walk& from) noexcept : from_(from) {}
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <detail::awaiting_promise P>
-  bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
-    suspend(waiter, at);
-    return wait();
+  explicit next_awaiter(walk& from) noexcept : waiting("walk.next", from) {}
+  std::optional<walk_entry> await_resume() {
+    check();
+    return std::move(entry_);
   }
-  std::optional<walk_entry> await_resume() noexcept { return std::move(entry_); }
 
  private:
-  // False: there is something, or never will be again.
-  bool wait();
-  walk& from_;
+  bool wait(loop& home, cancel_scope& scope) override;
 };
 
 }  // namespace asyncfs

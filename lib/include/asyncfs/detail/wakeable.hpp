@@ -27,7 +27,6 @@ class wakeable : public ready_node, private message {
     home_ = &waiter.promise().home();
     waiter_ = waiter;
   }
-  [[nodiscard]] const loop* home() const noexcept { return home_; }
   // After `suspend`, when the wait is over already; as loop::takes_turn.
   [[nodiscard]] bool takes_turn() noexcept { return home_->takes_turn(*this); }
 
