@@ -255,3 +255,88 @@ TEST_CASE("a thousand futures of four threads all give their own value") {
   }
   CHECK(wrong == 0);
 }
+
+TEST_CASE("cancelling a task that awaits a future of another loop cancels the future's work") {
+  elsewhere other;
+  std::atomic<bool> cancelled = false;
+  const auto sleeps = [](std::atomic<bool>& flag) -> task<int> {
+    try {
+      co_await asyncfs::sleep_for(1h);
+    } catch (const std::system_error& e) {
+      flag = asyncfs::is_cancelled(e.code());
+      throw;
+    }
+    co_return 1;
+  };
+  on_a_loop([&](asyncfs::loop&) {
+    return [](task<int> work, asyncfs::loop& there, std::atomic<bool>& flag) -> task<void> {
+      // So that a failure is a failure and no hang.
+      const auto gives_up = [](asyncfs::loop& l) -> task<void> {
+        co_await asyncfs::sleep_for(10s);
+        l.post([&l] { l.root().cancel(); });
+      };
+      asyncfs::scope guard(co_await asyncfs::this_task);
+      guard.spawn(gives_up(there));
+      std::error_code error;
+      try {
+        static_cast<void>(co_await asyncfs::with_timeout(asyncfs::spawn(there, std::move(work)), 1ms));
+      } catch (const std::system_error& e) {
+        error = e.code();
+      }
+      CHECK(error == std::errc::timed_out);
+      CHECK(flag);
+      CHECK(guard.running() == 1);
+      guard.cancel();
+      co_await guard.join();
+    }(sleeps(cancelled), other.home(), cancelled);
+  });
+}
+
+TEST_CASE("awaiting a future in a scope that was cancelled already cancels its work, on this loop and on another") {
+  elsewhere other;
+  bool here = false, there = false;
+  on_a_loop([&](asyncfs::loop& home) {
+    return [](asyncfs::loop& h, asyncfs::loop& o, bool& on_this, bool& on_other) -> task<void> {
+      const asyncfs::task_context at = co_await asyncfs::this_task;
+      asyncfs::cancel_scope cancelled(&at.scope);
+      cancelled.cancel();
+      const auto waits = [](future<void> f) -> task<void> { co_await std::move(f); };
+      const auto within = [](task<void> work, asyncfs::cancel_scope& scope) -> task<std::error_code> {
+        try {
+          co_await std::move(work).in(scope);
+        } catch (const std::system_error& e) {
+          co_return e.code();
+        }
+        co_return std::error_code();
+      };
+      const std::error_code one = co_await within(waits(asyncfs::spawn(h, sleep_long(on_this))), cancelled);
+      CHECK(asyncfs::is_cancelled(one));
+      CHECK(on_this);
+      const std::error_code two = co_await within(waits(asyncfs::spawn(o, sleep_long(on_other))), cancelled);
+      CHECK(asyncfs::is_cancelled(two));
+      CHECK(on_other);
+    }(home, other.home(), here, there);
+  });
+}
+
+TEST_CASE("futures of another loop that end while they are cancelled end once, with their value or as cancelled") {
+  elsewhere other;
+  constexpr int rounds = 3000;
+  int values = 0, cancelled = 0;
+  on_a_loop([&](asyncfs::loop&) {
+    return [](asyncfs::loop& there, int& gave, int& gave_up) -> task<void> {
+      const auto soon = []() -> task<int> {
+        co_await asyncfs::yield();
+        co_return 1;
+      };
+      for (int i = 0; i < rounds; ++i) {
+        try {
+          gave += co_await asyncfs::with_timeout(asyncfs::spawn(there, soon()), 1us * (i % 50));
+        } catch (const std::system_error& e) {
+          gave_up += e.code() == std::errc::timed_out;
+        }
+      }
+    }(other.home(), values, cancelled);
+  });
+  CHECK(values + cancelled == rounds);
+}

@@ -33,6 +33,42 @@ class future;
 
 namespace detail {
 
+// A coroutine that waits for the end of work on its own loop or another. Cancelling asks the work to end; the wait goes
+// on until it has.
+class future_waiter : public pending, private message {
+ public:
+  // Any thread, once. It may run, and be gone, before this returns.
+  void wake() noexcept {
+    if (loop::current() == home_)
+      home_->complete(*this, 0);
+    else
+      home_->send(*this);
+  }
+
+ protected:
+  future_waiter() noexcept : pending(opcode::futex_wait, false) {}
+  ~future_waiter() = default;
+  // Before any other thread knows of it.
+  void suspend(loop& home, std::coroutine_handle<> waiter, const std::source_location& at) noexcept {
+    site = at;
+    home_ = &home;
+    waiter_ = waiter;
+  }
+
+ private:
+  void prepare(request&) final {}
+  [[nodiscard]] std::string_view name() const noexcept final { return "future"; }
+  void run() final {
+    finish();
+    waiter_.resume();
+  }
+  void deliver() final { home_->complete(*this, 0); }
+  void discard() noexcept final {}
+
+  loop* home_ = nullptr;
+  std::coroutine_handle<> waiter_;
+};
+
 // Shared by the running work, the future, and whoever waits.
 template <class T>
 class future_state final : public ready_node, private task_end, public std::enable_shared_from_this<future_state<T>> {
@@ -66,16 +102,14 @@ class future_state final : public ready_node, private task_end, public std::enab
     std::unique_lock lock(mutex_);
     end_.wait(lock, [this] { return ended_; });
   }
-  // Any loop's thread: false when it has ended already, else wakes `waiter` at the end. On its own loop, cancelling
-  // `scope` then cancels this work.
-  bool notify(wakeable& waiter, cancel_scope& scope) {
+  // Any loop's thread: false when it has ended already, else wakes `waiter` at the end.
+  bool notify(future_waiter& waiter) {
     const std::lock_guard lock(mutex_);
     if (ended_) return false;
     waiter_ = &waiter;
-    if (loop::current() == &home_) scope.adopt(scope_);
     return true;
   }
-  // Any thread. Allocates nothing.
+  // Any thread, before and after the end. Allocates nothing.
   void cancel() noexcept {
     if (loop::current() == &home_) return scope_.cancel();
     const std::lock_guard lock(mutex_);
@@ -133,7 +167,7 @@ class future_state final : public ready_node, private task_end, public std::enab
   }
   void finish() noexcept {
     const auto alive = std::move(self_);
-    wakeable* waiter = nullptr;
+    future_waiter* waiter = nullptr;
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
@@ -146,7 +180,7 @@ class future_state final : public ready_node, private task_end, public std::enab
   loop& home_;
   cancel_scope scope_;
   task<T> work_;
-  wakeable* waiter_ = nullptr;
+  future_waiter* waiter_ = nullptr;
   std::shared_ptr<future_state> self_;  // while the loop has it
   start_message starting_{*this};
   cancel_message cancelling_;
@@ -156,18 +190,28 @@ class future_state final : public ready_node, private task_end, public std::enab
 };
 
 template <class T>
-class future_awaiter final : public wakeable {
+class future_awaiter final : public future_waiter {
  public:
-  explicit future_awaiter(std::shared_ptr<future_state<T>> state) noexcept : state_(std::move(state)) {}
+  explicit future_awaiter(std::shared_ptr<future_state<T>> of) noexcept : state_(std::move(of)) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <awaiting_promise P>
   bool await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
-    this->suspend(waiter, at);
-    return state_->notify(*this, waiter.promise().scope()) || this->takes_turn();
+    loop& home = waiter.promise().home();
+    cancel_scope& scope = waiter.promise().scope();
+    this->suspend(home, waiter, at);
+    if (!state_->notify(*this)) return home.takes_turn(*this);
+    home.park(*this, scope);  // the end may have come already, but is taken in by a later turn
+    if (scope.cancelled()) state_->cancel();
+    return true;
   }
   T await_resume() { return state_->take(); }
 
  private:
+  // The wait goes on: the work is asked to end, and its end is waited for.
+  [[nodiscard]] bool withdraw() noexcept override {
+    state_->cancel();
+    return false;
+  }
   std::shared_ptr<future_state<T>> state_;
 };
 
@@ -200,7 +244,7 @@ class [[nodiscard("dropping a future cancels its work")]] future {
   }
   [[nodiscard]] bool ready() const { return state_->done(); }
 
-  // On any loop. On the one that made the future, cancelling the awaiting task cancels the work.
+  // On any loop. Cancelling the awaiting task cancels the work, and the wait is over when that has ended.
   auto operator co_await() && noexcept { return detail::future_awaiter<T>(std::move(state_)); }
 
   // fn(value), or fn() for void; when it returns a task, that is awaited. Errors skip it.
