@@ -202,3 +202,35 @@ TEST_CASE("what a handler throws is the scope's error") {
     CHECK(cancelled == 1);
   }());
 }
+
+TEST_CASE("join waits for what was spawned after the last task had ended and before the joiner went on") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    const asyncfs::task_context at = co_await asyncfs::this_task;
+    asyncfs::event last_ended;
+    int ended = 0;
+    bool joined = false;
+    {
+      scope all(at);
+      const auto last = [](asyncfs::event& e) -> task<void> {
+        e.set();
+        co_return;
+      };
+      const auto spawns_late = [](scope& s, asyncfs::event& e, int& count) -> task<void> {
+        co_await e.wait();
+        s.spawn(count_after(5ms, count));
+      };
+      auto late = asyncfs::spawn(at.home, spawns_late(all, last_ended, ended));
+      co_await asyncfs::yield();
+      all.spawn(last(last_ended));
+      co_await all.join();
+      joined = true;
+      CHECK(ended == 1);
+      CHECK(all.running() == 0);
+      co_await std::move(late);
+      if (all.running() != 0) co_await all.join();
+    }
+    CHECK(joined);
+  }());
+  CHECK(f.elapsed() == 5ms);
+}

@@ -115,7 +115,11 @@ class scope::join_awaiter final : public detail::ready_node {
     joined_.joiner_ = nullptr;
     if (joined_.first_error_) std::rethrow_exception(std::exchange(joined_.first_error_, nullptr));
   }
-  void run() override { waiter_.resume(); }
+  // What was spawned since the last task ended is waited for too. It is behind this in the ready queue, so it has not
+  // begun, and its end queues this again.
+  void run() override {
+    if (joined_.running_ == 0) waiter_.resume();
+  }
 
  private:
   scope& joined_;
