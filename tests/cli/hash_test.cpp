@@ -136,3 +136,23 @@ TEST_CASE("probe lists every operation and the engine it chose") {
   CHECK(refused.status == 0);
   CHECK(refused.out.find("engine  threads (no io_uring: ") != std::string::npos);
 }
+
+TEST_CASE("--trace overwrites an older trace, and refuses to overwrite anything else") {
+  scratch at;
+  at.file("a", "1\n");
+  const std::string precious = at.file("precious", "precious\n");
+  const auto refused = asyncfs({"--trace", precious, "hash", at / "a"});
+  CHECK(refused.status == 2);
+  CHECK(refused.out == "");
+  CHECK(refused.err.find(precious) != std::string::npos);
+  CHECK(refused.err.find("overwrite") != std::string::npos);
+  CHECK(cli::shell("cat '" + precious + "'").out == "precious\n");
+  const auto nowhere = asyncfs({"--trace", at / "missing/trace", "hash", at / "a"});
+  CHECK(nowhere.status == 2);
+  for (int i = 0; i < 2; ++i) {
+    const auto done = asyncfs({"--trace", at / "trace", "hash", at / "a"});
+    CHECK(done.err == "");
+    CHECK(done.status == 0);
+    CHECK(cli::shell("grep -c traceEvents '" + (at / "trace") + "'").out == "1\n");
+  }
+}

@@ -1,4 +1,5 @@
 // What a loop tells about itself: metrics, the stall reporter, observers, traces.
+#include <clocale>
 #include <fstream>
 #include <latch>
 #include <sstream>
@@ -276,6 +277,145 @@ TEST_CASE("a trace is a JSON file with a beginning and an end for every operatio
   CHECK(count("\"name\":\"nop\"") == 20);
   CHECK(count("insight.cpp:") >= 11);
   CHECK(count("{") == count("}"));
+}
+
+namespace {
+
+// What a trace holds of a loop that did this and that.
+std::string traced(const std::string& path) {
+  asyncfs::trace_writer trace(path);
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  options.observer = trace.observer();
+  asyncfs::run(
+      []() -> task<void> {
+        for (int i = 0; i < 10; ++i) co_await asyncfs::nop();
+        co_await asyncfs::sleep_for(1ms);
+      }(),
+      options);
+  trace.finish();
+  std::stringstream all;
+  all << std::ifstream(path).rdbuf();
+  return all.str();
+}
+
+// A locale with a decimal comma, made for it or, failing that, installed. Numbers are told by it until the end.
+class comma_locale {
+ public:
+  comma_locale() {
+    if (compile()) {
+      ::setenv("LOCPATH", place_.path().c_str(), 1);
+      found_ = use("comma");
+      ::unsetenv("LOCPATH");
+    }
+    for (const char* installed : {"de_DE.UTF-8", "de_DE", "fr_FR.UTF-8", "fr_FR"}) found_ = found_ || use(installed);
+  }
+  comma_locale(const comma_locale&) = delete;
+  comma_locale& operator=(const comma_locale&) = delete;
+  ~comma_locale() { std::setlocale(LC_NUMERIC, "C"); }
+  [[nodiscard]] explicit operator bool() const noexcept { return found_; }
+
+ private:
+  [[nodiscard]] bool compile() const {
+    const std::string source = place_.path() + "/source";
+    std::ofstream(source) << "comment_char %\nescape_char /\n"
+                             "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \".\"\ngrouping 3;3\nEND LC_NUMERIC\n"
+                             "LC_CTYPE\ncopy \"POSIX\"\nEND LC_CTYPE\n";
+    const std::string compiler = "localedef -c -f ANSI_X3.4-1968 -i '" + source + "' '" + place_.path() + "/comma'";
+    return std::system((compiler + " >/dev/null 2>&1").c_str()) != -1;  // it warns of what is left out
+  }
+  static bool use(const char* name) {
+    return std::setlocale(LC_NUMERIC, name) != nullptr && *std::localeconv()->decimal_point == ',';
+  }
+  const tests::temporary_directory place_;
+  bool found_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("numbers in a trace have a decimal point in every locale") {
+  const tests::temporary_directory temporary;
+  const comma_locale numbers;
+  if (!numbers) return tests::leave_out("traces in a locale with a decimal comma: none is installed");
+  char by_printf[16];
+  std::snprintf(by_printf, sizeof by_printf, "%.1f", 1.5);
+  REQUIRE(std::string(by_printf) == "1,5");
+  const std::string text = traced(temporary.path() + "/trace.json");
+  std::size_t times = 0;
+  for (std::size_t at = text.find("\"ts\":"); at != std::string::npos; at = text.find("\"ts\":", at + 1)) {
+    const std::size_t end = text.find_first_of(",}", at);
+    CHECK(text.substr(at, end - at).find('.') != std::string::npos);
+    ++times;
+  }
+  CHECK(times > 20);
+}
+
+TEST_CASE("a loop may outlive the trace it is written into") {
+  const tests::temporary_directory temporary;
+  const std::string path = temporary.path() + "/trace.json";
+  auto trace = std::make_unique<asyncfs::trace_writer>(path);
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  options.observer = trace->observer();
+  {
+    asyncfs::loop home(options);
+    asyncfs::run(home, []() -> task<void> { co_await asyncfs::nop(); }());
+    trace->finish();
+    asyncfs::run(home, []() -> task<void> { co_await asyncfs::nop(); }());
+    trace.reset();
+    asyncfs::run(home, []() -> task<void> { co_await asyncfs::nop(); }());
+  }
+  asyncfs::run([]() -> task<void> { co_await asyncfs::nop(); }(), options);
+  std::stringstream all;
+  all << std::ifstream(path).rdbuf();
+  CHECK(all.str().ends_with("]}\n"));
+}
+
+TEST_CASE("names in a trace are escaped") {
+  const tests::temporary_directory temporary;
+  const std::string path = temporary.path() + "/trace.json";
+  {
+    asyncfs::trace_writer trace(path);
+    const auto observer = trace.observer()();
+    observer->started({.id = 1, .code = asyncfs::opcode::nop, .name = "a \"b\" \\ \n\x01", .fd = -1}, {});
+    observer->completed({.id = 1, .value = 0, .last = true}, {});
+  }
+  std::stringstream all;
+  all << std::ifstream(path).rdbuf();
+  const std::string wanted = R"("name":"a \"b\" \\ \u000a\u0001")";
+  const std::size_t begin = all.str().find(wanted);
+  REQUIRE(begin != std::string::npos);
+  CHECK(all.str().find(wanted, begin + 1) != std::string::npos);
+}
+
+TEST_CASE("a trace replaces an older trace and an empty file, and nothing else") {
+  const tests::temporary_directory temporary;
+  const std::string path = temporary.path() + "/file";
+  const auto holds = [&path] {
+    std::stringstream all;
+    all << std::ifstream(path).rdbuf();
+    return all.str();
+  };
+  for (const char* other : {"precious", "{\"traceEvents\":[]}", "{"}) {
+    std::ofstream(path) << other;
+    std::error_code error;
+    std::string words;
+    try {
+      asyncfs::trace_writer trace(path);
+    } catch (const std::system_error& e) {
+      error = e.code();
+      words = e.what();
+    }
+    CHECK(error == std::errc::file_exists);
+    CHECK(words.find(path) != std::string::npos);
+    CHECK(holds() == other);
+  }
+  std::ofstream(path).close();
+  const std::string first = traced(path);
+  CHECK(first.ends_with("]}\n"));
+  { asyncfs::trace_writer second(path); }
+  CHECK(holds().size() < first.size());
+  CHECK(holds().ends_with("]}\n"));
 }
 
 TEST_CASE("a trace that cannot be created or written says so and names the file") {

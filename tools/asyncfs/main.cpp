@@ -11,6 +11,8 @@
 
 #include <cstdio>
 #include <map>
+#include <optional>
+#include <system_error>
 
 #include "command/commands.hpp"
 
@@ -86,10 +88,16 @@ void keep_freed_memory() {
 template <class Command>
 int traced(const std::string& path, Command& command, messages& say) {
   if (path.empty()) return run(command, say);
-  asyncfs::trace_writer trace(path);
-  command.tree.loop.observer = trace.observer();
+  std::optional<asyncfs::trace_writer> trace;
+  try {
+    trace.emplace(path);
+  } catch (const std::system_error& error) {
+    say.failure(error.what());
+    return wrong_usage;
+  }
+  command.tree.loop.observer = trace->observer();
   const int status = run(command, say);
-  trace.finish();
+  trace->finish();
   return status;
 }
 

@@ -19,14 +19,16 @@ namespace [[gnu::visibility("default")]] asyncfs {
 
 class trace_writer {
  public:
-  // Creates or empties the file. Throws std::system_error that names it.
+  // Creates the file, or empties it when it is an older trace: what holds anything else is left alone, with EEXIST.
+  // Throws std::system_error that names it.
   explicit trace_writer(const std::string& path);
   trace_writer(const trace_writer&) = delete;
   trace_writer& operator=(const trace_writer&) = delete;
   // Finishes, ignoring errors.
   ~trace_writer();
 
-  // For loop_options::observer: observes one loop. The writer must outlive the loops.
+  // For loop_options::observer: observes one loop. It may be used, and its loops may last, longer than the writer; what
+  // happens after `finish` is left out.
   [[nodiscard]] std::function<std::unique_ptr<loop_observer>()> observer();
   // Completes the file once all loops are gone. Throws std::system_error when anything could not be written.
   void finish();
@@ -34,7 +36,7 @@ class trace_writer {
  private:
   class file;
   class track;
-  std::unique_ptr<file> file_;
+  std::shared_ptr<file> file_;
 };
 
 }  // namespace asyncfs
