@@ -1,7 +1,7 @@
 #include <asyncfs/detail/meter.hpp>
 
-#include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -22,8 +22,7 @@ std::int64_t processor_time() noexcept {
 }  // namespace
 
 void meter::begin() noexcept {
-  clockid_t clock{};
-  if (::pthread_getcpuclockid(::pthread_self(), &clock) == 0) pulse_.clock.store(clock, std::memory_order_relaxed);
+  pulse_.thread.store(::gettid(), std::memory_order_relaxed);
   began_at_ = std::chrono::steady_clock::now();
   began_ = turn_began_ = slice_began_ = ticks();
   processor_before_ = processor_time();

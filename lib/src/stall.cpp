@@ -1,13 +1,15 @@
 #include <asyncfs/stall.hpp>
 
+#include <fcntl.h>
 #include <signal.h>
-#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace asyncfs {
 
@@ -17,14 +19,42 @@ using namespace std::chrono_literals;
 
 constexpr int looks_a_threshold = 5;
 constexpr int lasting_thresholds = 10;
-constexpr double mostly_computing = 0.5;  // of the time
 
-// Of the processor, by another thread; nothing when it has ended.
-std::chrono::nanoseconds used_by(clockid_t clock) noexcept {
-  timespec used{};
-  if (::clock_gettime(clock, &used) != 0) return {};
-  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-}
+// What the scheduler says of a thread. Its processor time would not tell: on a busy machine what computes gets little.
+class thread_state {
+ public:
+  thread_state() noexcept = default;
+  thread_state(const thread_state&) = delete;
+  thread_state& operator=(const thread_state&) = delete;
+  ~thread_state() { close(); }
+
+  // Whether it waits for anything but a processor. Not when that is unknown.
+  [[nodiscard]] bool waits(pid_t thread) noexcept {
+    if (thread != thread_) open(thread);
+    if (fd_ < 0) return false;
+    char text[64];  // "number (name) state ...", where the name has at most 15 bytes
+    const ssize_t length = ::pread(fd_, text, sizeof text, 0);
+    if (length <= 0) return false;
+    const std::string_view whole(text, static_cast<std::size_t>(length));
+    const std::size_t name_end = whole.rfind(") ");
+    return name_end != std::string_view::npos && name_end + 2 < whole.size() && whole[name_end + 2] != 'R';
+  }
+
+ private:
+  void open(pid_t thread) noexcept {
+    close();
+    thread_ = thread;
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/stat", static_cast<int>(thread));
+    fd_ = ::open(path, O_RDONLY | O_CLOEXEC);
+  }
+  void close() noexcept {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+
+  pid_t thread_ = 0;
+  int fd_ = -1;
+};
 
 // A thread that receives no signals: they are for the threads that asked for them.
 std::jthread quiet_thread(std::function<void(std::stop_token)> run) {
@@ -79,16 +109,30 @@ class stall_reporter::watcher {
     std::source_location site;
     opcode cause;
     steady_time at;
-    std::chrono::nanoseconds used;
+    bool waits;
+  };
+  // Looks at one callback, one after the other.
+  struct stretch {
+    explicit stretch(const look& one) noexcept : first(one), last(one), waiting(one.waits) {}
+    void add(const look& one) noexcept {
+      last = one;
+      ++looks;
+      waiting += one.waits;
+    }
+    [[nodiscard]] std::chrono::nanoseconds duration() const noexcept { return last.at - first.at; }
+    look first, last;
+    unsigned looks = 1, waiting;
   };
 
-  [[nodiscard]] look look_now() const noexcept {
-    return {pulse_.resting.load(std::memory_order_relaxed),
-            pulse_.callbacks.load(std::memory_order_relaxed),
-            pulse_.site.load(std::memory_order_relaxed),
-            pulse_.cause.load(std::memory_order_relaxed),
-            std::chrono::steady_clock::now(),
-            used_by(pulse_.clock.load(std::memory_order_relaxed))};
+  [[nodiscard]] look look_now() noexcept {
+    look now{pulse_.resting.load(std::memory_order_relaxed),
+             pulse_.callbacks.load(std::memory_order_relaxed),
+             pulse_.site.load(std::memory_order_relaxed),
+             pulse_.cause.load(std::memory_order_relaxed),
+             std::chrono::steady_clock::now(),
+             false};
+    if (!now.resting) now.waits = state_.waits(pulse_.thread.load(std::memory_order_relaxed));
+    return now;
   }
   static bool same(const look& a, const look& b) noexcept {
     return !a.resting && !b.resting && a.callbacks == b.callbacks;
@@ -96,36 +140,33 @@ class stall_reporter::watcher {
 
   void watch(const std::stop_token& stop) {
     const auto pause = std::max<std::chrono::nanoseconds>(threshold_ / looks_a_threshold, 1ms);
-    look first = look_now(), last = first;
+    stretch seen(look_now());
     bool said_lasting = false;
     std::unique_lock lock(mutex_);
     for (;;) {
       const bool stopping = wake_.wait_for(lock, pause, [&] { return stop.stop_requested(); });
       const look now = look_now();
-      if (same(first, now) && !stopping) {
-        last = now;
-        if (!said_lasting && now.at - first.at >= threshold_ * lasting_thresholds) {
+      if (same(seen.first, now) && !stopping) {
+        seen.add(now);
+        if (!said_lasting && seen.duration() >= threshold_ * lasting_thresholds) {
           said_lasting = true;
-          say(first, now, false);
+          say(seen, false);
         }
         continue;
       }
       // It went on somewhere between the two looks.
-      if (last.at - first.at >= threshold_ - pause) say(first, now, true);
+      if (seen.duration() >= threshold_) say(seen, true);
       if (stopping) return;
-      first = last = now;
+      seen = stretch(now);
       said_lasting = false;
     }
   }
 
-  void say(const look& first, const look& last, bool over) {
-    const auto duration = last.at - first.at;
-    if (over && duration < threshold_) return;
-    const auto share = std::chrono::duration<double>(last.used - first.used) / std::chrono::duration<double>(duration);
-    const stall what{.duration = duration,
-                     .doing = share >= mostly_computing ? stall::kind::computing : stall::kind::waiting,
-                     .site = first.site,
-                     .operation = first.cause == detail::no_operation ? "" : describe(first.cause).name,
+  void say(const stretch& seen, bool over) {
+    const stall what{.duration = seen.duration(),
+                     .doing = seen.waiting * 2 > seen.looks ? stall::kind::waiting : stall::kind::computing,
+                     .site = seen.first.site,
+                     .operation = seen.first.cause == detail::no_operation ? "" : describe(seen.first.cause).name,
                      .over = over};
     if (report_) return report_(what);
     std::fprintf(stderr, "asyncfs: %s\n", describe(what).c_str());
@@ -134,6 +175,7 @@ class stall_reporter::watcher {
   const detail::pulse& pulse_;
   const std::chrono::nanoseconds threshold_;
   const handler report_;
+  thread_state state_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::jthread thread_;

@@ -1,7 +1,10 @@
 // What a loop tells about itself: metrics, the stall reporter, observers, traces.
+#include <sys/resource.h>
+
 #include <clocale>
 #include <fstream>
 #include <latch>
+#include <list>
 #include <sstream>
 #include <thread>
 
@@ -157,6 +160,38 @@ TEST_CASE("the stall reporter names the line that computed, and tells it from on
   const std::string words = asyncfs::describe(stalls.seen[0]);
   CHECK(words.find("computing") != std::string::npos);
   CHECK(words.find("insight.cpp:" + std::to_string(computed)) != std::string::npos);
+}
+
+TEST_CASE("computing is told as computing on a machine that has little time for it") {
+  std::atomic<bool> enough = false;
+  watched_stalls stalls;
+  unsigned line = 0;
+  {
+    std::list<std::jthread> others;
+    const auto spin = [&enough] {
+      while (!enough) {
+      }
+    };
+    for (unsigned i = 0; i < 2 * std::max(1u, std::thread::hardware_concurrency()); ++i) others.emplace_back(spin);
+    std::jthread([&] {
+      asyncfs::loop_options options;
+      options.engine.kind = asyncfs::engine_kind::threads;
+      asyncfs::loop home(options);
+      const asyncfs::stall_reporter watch(home, 20ms, stalls.handler());
+      asyncfs::run(home, [](unsigned& at) -> task<void> {
+        at = std::source_location::current().line() + 1;
+        co_await asyncfs::nop();
+        ::setpriority(PRIO_PROCESS, 0, 10);  // of this thread
+        compute_for(200ms);
+      }(line));
+    }).join();
+    enough = true;
+  }
+  std::size_t computed = 0, waited = 0;
+  for (const asyncfs::stall& one : stalls.seen)
+    if (one.site.line() == line) ++(one.doing == asyncfs::stall::kind::computing ? computed : waited);
+  CHECK(computed >= 1);
+  CHECK(waited == 0);
 }
 
 TEST_CASE("a stall that does not end is said while it lasts") {

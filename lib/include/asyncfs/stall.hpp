@@ -23,7 +23,8 @@ namespace [[gnu::visibility("default")]] asyncfs {
 
 struct stall {
   std::chrono::nanoseconds duration{};  // seen; the real one may be longer by a fifth of the threshold
-  // What the thread did meanwhile: used the processor, or waited (in a system call, for a lock, for a page).
+  // What the thread did meanwhile, at most looks: ran or was ready to run, however little a busy machine let it; or
+  // waited (in a system call, for a lock, for a page). Where there is no /proc, every stall counts as computing.
   enum class kind : std::uint8_t { computing, waiting } doing = kind::computing;
   std::source_location site;
   std::string_view operation;  // whose completion came before; empty for none

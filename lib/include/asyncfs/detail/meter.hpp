@@ -31,7 +31,7 @@ struct pulse {
   std::atomic<std::source_location> site{};
   std::atomic<opcode> cause{no_operation};
   std::atomic<bool> resting{true};  // in the kernel, or not in `run_until` at all
-  std::atomic<int> clock{0};        // clockid_t of the thread's processor time, once the loop has run
+  std::atomic<int> thread{0};       // its number, once the loop has run
 };
 
 class meter {
