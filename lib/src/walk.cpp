@@ -186,13 +186,13 @@ task<void> walk::drive() {
     const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
     for (;;) {
       claim_awaiter next(*this);
-      const pending_ptr work = co_await next;
+      const pending_ptr work = co_await detail::for_caller(next);
       if (!work) co_return;
       try {
         if (work->node->depth() == 0)
-          co_await list_roots(work);
+          co_await detail::for_caller(list_roots(work));
         else
-          co_await list(work, {scratch.get(), scratch_bytes});
+          co_await detail::for_caller(list(work, {scratch.get(), scratch_bytes}));
       } catch (...) {
         work->within.reset();  // they would hold each other, as in ~walk
         throw;
@@ -242,15 +242,16 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
     const directory& at = work->handle ? *work->handle : *work->within->handle;
     const char* const name = work->node->name();
     // What the cache holds is listed here and now; a worker is for what has to come from the device.
-    auto read = co_await as_result(at.list(name, arguments, {.follow = work->follow, .only_if_cached = true}));
+    auto read = co_await detail::for_caller(
+        as_result(at.list(name, arguments, {.follow = work->follow, .only_if_cached = true})));
     if (!read && (read.error().value() == EAGAIN || read.error().value() == EINVAL))
-      read = co_await as_result(at.list(name, arguments, {.follow = work->follow}));
+      read = co_await detail::for_caller(as_result(at.list(name, arguments, {.follow = work->follow})));
     throw_if_cancelled(read);
     if (arguments.directory >= 0 && !work->handle) {
       work->handle = std::make_shared<directory>(arguments.directory);
       open.ours = false;
       if (read && first && options_.enter) {
-        const bool wanted = co_await options_.enter(*work->node, *work->handle);
+        const bool wanted = co_await detail::for_caller(options_.enter(*work->node, *work->handle));
         if (!wanted) {
           publish(work, std::move(listing), false);
           co_return;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <latch>
 #include <list>
+#include <ranges>
 #include <sstream>
 #include <thread>
 
@@ -192,6 +193,148 @@ TEST_CASE("computing is told as computing on a machine that has little time for 
     if (one.site.line() == line) ++(one.doing == asyncfs::stall::kind::computing ? computed : waited);
   CHECK(computed >= 1);
   CHECK(waited == 0);
+}
+
+namespace {
+
+// The line that a report about the code that runs now would name: of this file, or 0 and a note of which it is instead.
+unsigned line_told() {
+  const std::source_location site = asyncfs::loop::current()->pulse().site.load();
+  if (std::string_view(site.file_name()).ends_with("insight.cpp")) return site.line();
+  UNSCOPED_INFO("told: " << site.file_name() << ":" << site.line());
+  return 0;
+}
+constexpr unsigned here(const std::source_location& at = std::source_location::current()) { return at.line(); }
+
+}  // namespace
+
+TEST_CASE("the code that runs is told by a line of the user's, by whatever way it came to run") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  unsigned told = 0;
+  const auto note = [&told] { told = line_told(); };
+
+  // What a task does before its first await.
+  const auto notes = [](unsigned& at) -> task<void> {
+    at = line_told();
+    co_return;
+  };
+  unsigned line = here() + 1;
+  asyncfs::run(home, notes(told));
+  CHECK(told == line);
+
+  asyncfs::run(home, [](asyncfs::loop& l, unsigned& at, auto noted, auto notes_first) -> task<void> {
+    unsigned wanted = here() + 1;
+    co_await asyncfs::spawn(l, notes_first(at));
+    CHECK(at == wanted);
+
+    wanted = here() + 1;
+    co_await asyncfs::spawn(l, asyncfs::nop()).then(noted);
+    CHECK(at == wanted);
+    wanted = here() + 1;
+    co_await asyncfs::spawn(l, asyncfs::nop()).then([&at, notes_first] { return notes_first(at); });
+    CHECK(at == wanted);
+    wanted = here() + 1;
+    co_await asyncfs::spawn(l, asyncfs::nop()).finally(noted);
+    CHECK(at == wanted);
+    const auto fails = []() -> task<void> {
+      co_await asyncfs::nop();
+      throw std::runtime_error("no");
+    };
+    wanted = here() + 1;
+    co_await asyncfs::spawn(l, fails()).on_error([noted](const std::exception_ptr&) { noted(); });
+    CHECK(at == wanted);
+
+    asyncfs::event called;
+    wanted = here() + 1;
+    asyncfs::start(l, asyncfs::nop(), [&called, noted](auto) {
+      noted();
+      called.set();
+    });
+    co_await called.wait();
+    CHECK((at >= wanted && at <= wanted + 3));  // compilers differ in which line of a call is its
+    asyncfs::event posted;
+    wanted = here() + 1;
+    l.post([&posted, noted] {
+      noted();
+      posted.set();
+    });
+    co_await posted.wait();
+    CHECK((at >= wanted && at <= wanted + 3));
+  }(home, told, note, notes));
+
+  asyncfs::run(home, [](asyncfs::loop& l, unsigned& at, auto noted, auto notes_first) -> task<void> {
+    // After waits for other tasks.
+    const asyncfs::task_context context = co_await asyncfs::this_task;
+    asyncfs::scope all(context);
+    asyncfs::channel<int> numbers(0);
+    const auto sends = [](asyncfs::channel<int>& c) -> task<void> {
+      for (int i = 0; i < 3; ++i) co_await c.send(i);
+    };
+    all.spawn(sends(numbers));
+    unsigned wanted = here() + 1;
+    static_cast<void>(co_await numbers.receive());
+    noted();
+    CHECK(at == wanted);
+    wanted = here() + 1;
+    static_cast<void>(co_await asyncfs::with_timeout(numbers.receive(), 1h));
+    noted();
+    CHECK(at == wanted);
+    wanted = here() + 1;
+    static_cast<void>(co_await asyncfs::when_all(numbers.receive(), asyncfs::nop()));
+    noted();
+    CHECK(at == wanted);
+    const auto takes_turns = []() -> task<void> { co_await asyncfs::yield(); };
+    all.spawn(takes_turns());
+    wanted = here() + 1;
+    co_await all.join();
+    noted();
+    CHECK(at == wanted);
+    asyncfs::semaphore one(1);
+    auto held = co_await one.acquire();
+    const auto releases = [](asyncfs::semaphore::permit& permit) -> task<void> {
+      permit.release();
+      co_return;
+    };
+    all.spawn(releases(held));
+    wanted = here() + 1;
+    static_cast<void>(co_await one.acquire());
+    noted();
+    CHECK(at == wanted);
+
+    // What is begun for it.
+    wanted = here() + 1;
+    all.spawn(notes_first(at));
+    co_await all.join();
+    CHECK(at == wanted);
+    const auto after_one = [](unsigned& told_at) -> task<void> {
+      co_await asyncfs::nop();
+      told_at = line_told();
+    };
+    unsigned other = 0;
+    static_cast<void>(other);
+    co_await asyncfs::when_all(after_one(at), after_one(other));
+    CHECK(at != 0);
+    CHECK(other != 0);
+
+    // Items of for_each_concurrent, after those before them.
+    const auto use = [&at, &notes_first, &l](int) {
+      return [](asyncfs::loop&, unsigned& told_at, auto first) -> task<void> {
+        co_await first(told_at);
+        co_await asyncfs::nop();
+      }(l, at, notes_first);
+    };
+    wanted = here() + 1;
+    co_await asyncfs::for_each_concurrent(std::views::iota(0, 3), 1, use);
+    CHECK(at == wanted);
+    asyncfs::channel<int> more(3);
+    for (int i = 0; i < 3; ++i) co_await more.send(i);
+    more.close();
+    wanted = here() + 1;
+    co_await asyncfs::for_each_concurrent(more, 1, use);
+    CHECK(at == wanted);
+  }(home, told, note, notes));
 }
 
 TEST_CASE("a stall that does not end is said while it lasts") {

@@ -22,7 +22,7 @@ using awaited_t = decltype(std::declval<A>().operator co_await().await_resume())
 // A task that awaits `what`; of a task, that task.
 template <awaitable A>
 task<awaited_t<A>> as_task(A what) {
-  co_return co_await std::move(what);
+  co_return co_await detail::for_caller(std::move(what));
 }
 template <class T>
 task<T> as_task(task<T> what) noexcept {

@@ -28,11 +28,11 @@ task<void> take_turns(State& state) {
     if constexpr (std::ranges::forward_range<R>) {
       auto&& item = *state.next;
       ++state.next;
-      co_await state.fn(std::forward<decltype(item)>(item));
+      co_await for_caller(state.fn(std::forward<decltype(item)>(item)));
     } else {  // what it refers to is gone once the iterator moves on
       std::ranges::range_value_t<R> item(*state.next);
       ++state.next;
-      co_await state.fn(std::move(item));
+      co_await for_caller(state.fn(std::move(item)));
     }
   }
 }
@@ -69,7 +69,7 @@ task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
     broken = std::current_exception();
     all.stop();
   }
-  co_await all;
+  co_await detail::for_caller(all);
   if (broken) std::rethrow_exception(broken);
   if (all.decisive() != detail::joint::none)
     std::next(runners.begin(), static_cast<std::ptrdiff_t>(all.decisive()))->work.take();
@@ -80,20 +80,21 @@ namespace detail {
 
 template <class F, class T>
 task<void> use_item(F& fn, T item, semaphore::permit) {
-  co_await fn(std::move(item));
+  co_await for_caller(fn(std::move(item)));
 }
 
 template <class S, class F>
 task<void> take_each(S& source, F& fn, semaphore& room, scope& running) {
+  const task_context at = co_await this_task;
   for (;;) {
-    semaphore::permit permit = co_await room.acquire();
-    auto item = co_await source.next();
+    semaphore::permit permit = co_await for_caller(room.acquire());
+    auto item = co_await for_caller(source.next());
     if (!item) {
       // To some sequences being cancelled is an end like any other.
       if (running.cancelled()) throw_failure(failure(ECANCELED).error(), "for_each_concurrent");
       co_return;
     }
-    running.spawn(use_item(fn, *std::move(item), std::move(permit)));
+    running.spawn(use_item(fn, *std::move(item), std::move(permit)), at.site);
   }
 }
 
@@ -106,7 +107,7 @@ template <asynchronous_sequence S, class F>
 task<void> for_each_concurrent(S& source, std::size_t limit, F fn) {
   semaphore room(std::max<std::size_t>(limit, 1));
   const auto body = [&](scope& running) { return detail::take_each(source, fn, room, running); };
-  co_await in_scope(body);
+  co_await detail::for_caller(in_scope(body));
 }
 
 }  // namespace asyncfs

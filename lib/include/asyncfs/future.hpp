@@ -155,7 +155,7 @@ class future_state final : public ready_node, private task_end, public std::enab
     home_.task_started();
     if (!scope_.linked()) home_.root().adopt(scope_);
   }
-  void run() override { work_.begin(home_, scope_, *this); }
+  void run() override { work_.begin(home_, scope_, *this, site); }
   void ended() noexcept override {
     scope_.leave();
     home_.task_ended();
@@ -307,15 +307,15 @@ struct unwrapped<task<R>> : std::type_identity<R> {};
 template <class T, class F, class R = typename then_result<T, F>::type>
 task<typename unwrapped<R>::type> then_task(future<T> before, F fn) {
   if constexpr (std::is_void_v<T>) {
-    co_await std::move(before);
+    co_await for_caller(std::move(before));
     if constexpr (is_task<R>::value)
-      co_return co_await fn();
+      co_return co_await for_caller(fn());
     else
       co_return fn();
   } else {
-    T value = co_await std::move(before);
+    T value = co_await for_caller(std::move(before));
     if constexpr (is_task<R>::value)
-      co_return co_await fn(std::move(value));
+      co_return co_await for_caller(fn(std::move(value)));
     else
       co_return fn(std::move(value));
   }
@@ -325,7 +325,7 @@ template <class T, class F>
 task<T> on_error_task(future<T> before, F fn) {
   std::exception_ptr error;
   try {
-    co_return co_await std::move(before);
+    co_return co_await for_caller(std::move(before));
   } catch (...) {
     error = std::current_exception();
   }
@@ -338,9 +338,9 @@ task<T> finally_task(future<T> before, F fn) {
   std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>> value;
   try {
     if constexpr (std::is_void_v<T>)
-      co_await std::move(before);
+      co_await for_caller(std::move(before));
     else
-      value.emplace(co_await std::move(before));
+      value.emplace(co_await for_caller(std::move(before)));
   } catch (...) {
     error = std::current_exception();
   }

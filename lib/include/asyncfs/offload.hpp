@@ -44,8 +44,8 @@ task<R> call_on_worker(F fn, worker_kind where) {
       },
       .argument = &shared,
   };
-  co_await plain<opcode::call, void>(
-      {.address = request::pointer(&arguments), .options = static_cast<std::uint32_t>(where)});
+  co_await for_caller(plain<opcode::call, void>(
+      {.address = request::pointer(&arguments), .options = static_cast<std::uint32_t>(where)}));
   if (shared.error) std::rethrow_exception(shared.error);
   if constexpr (!std::is_void_v<R>) co_return *std::move(shared.value);
 }

@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <source_location>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,17 +17,20 @@ namespace [[gnu::visibility("default")]] asyncfs {
 // its value or throws its exception. An exception that escapes a callback or a post meanwhile cancels the task and all
 // else, and is thrown once everything has ended. Must not be called from a task.
 template <class T>
-T run(loop& home, task<T> work) {
-  struct finish final : detail::task_end {
-    bool reached = false;
+T run(loop& home, task<T> work, std::source_location site = std::source_location::current()) {
+  // Begun from inside the loop, so that the engine is bound to this thread before the first operation, and as a
+  // callback like any other, so that what the task does before its first await is measured and has a line.
+  struct whole_run final : detail::ready_node, detail::task_end {
+    whole_run(loop& on, task<T>& of) noexcept : home(on), work(of) {}
+    void run() override { work.begin(home, home.root(), *this, site); }
     void ended() noexcept override { reached = true; }
-  } end;
-  bool begun = false;
-  // Begun from inside the loop, so that the engine is bound to this thread before the first operation.
-  const auto ended = [&] {
-    if (!std::exchange(begun, true)) work.begin(home, home.root(), end);
-    return end.reached;
-  };
+    loop& home;
+    task<T>& work;
+    bool reached = false;
+  } whole(home, work);
+  whole.site = site;
+  home.make_ready(whole);
+  const auto ended = [&whole] { return whole.reached; };
   std::exception_ptr escaped;
   for (bool drained = false; !drained;) {
     try {
@@ -44,21 +48,22 @@ T run(loop& home, task<T> work) {
 
 // The same on a loop made for it.
 template <class T>
-T run(task<T> work, const loop_options& options = {}) {
+T run(task<T> work, const loop_options& options = {}, std::source_location site = std::source_location::current()) {
   loop home(options);
-  return run(home, std::move(work));
+  return run(home, std::move(work), site);
 }
 
 // Runs `make(i)` on `count` threads, each with a loop of its own, and waits for all. The first exception of any is
 // thrown after all have ended; the others go on undisturbed. The threads share nothing but what `make` captures.
 template <class F>
   requires std::same_as<std::invoke_result_t<F&, std::size_t>, task<void>>
-void run_on(std::size_t count, F make, const loop_options& options = {}) {
+void run_on(std::size_t count, F make, const loop_options& options = {},
+            std::source_location site = std::source_location::current()) {
   std::mutex mutex;
   std::exception_ptr first;
   const auto work = [&](std::size_t i) {
     try {
-      run(make(i), options);
+      run(make(i), options, site);
     } catch (...) {
       const std::lock_guard lock(mutex);
       if (!first) first = std::current_exception();

@@ -70,7 +70,7 @@ class scope {
   class child final : public detail::ready_node, public detail::task_end, public detail::pooled {
    public:
     child(scope& owner, task<void> work) noexcept : owner_(owner), work_(std::move(work)) {}
-    void run() override { work_.begin(owner_.home_, owner_.cancelling_, *this); }
+    void run() override { work_.begin(owner_.home_, owner_.cancelling_, *this, site); }
 
    private:
     void ended() noexcept override {
@@ -138,13 +138,13 @@ task<R> body_in_scope(F body, scope::error_handler on_error) {
   std::optional<std::conditional_t<std::is_void_v<R>, bool, R>> value;
   try {
     if constexpr (std::is_void_v<R>)
-      co_await std::move(work).in(inner.cancelling());
+      co_await for_caller(std::move(work).in(inner.cancelling()));
     else
-      value.emplace(co_await std::move(work).in(inner.cancelling()));
+      value.emplace(co_await for_caller(std::move(work).in(inner.cancelling())));
   } catch (...) {
     if (!std::is_void_v<R> || !inner.ended_as_told(std::current_exception())) inner.fail(std::current_exception());
   }
-  co_await inner.join();
+  co_await for_caller(inner.join());
   if constexpr (!std::is_void_v<R>) co_return *std::move(value);
 }
 

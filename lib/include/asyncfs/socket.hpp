@@ -161,7 +161,11 @@ class listener : private detail::pending {
     listener* from = nullptr;
     std::coroutine_handle<> waiter;
     [[nodiscard]] bool await_ready() const noexcept { return from->at_rest(); }
-    void await_suspend(std::coroutine_handle<> task) noexcept { waiter = task; }
+    void await_suspend(std::coroutine_handle<> task,
+                       std::source_location at = std::source_location::current()) noexcept {
+      site = at;
+      waiter = task;
+    }
     void await_resume() const noexcept {}
     void run() override { waiter.resume(); }
   };
@@ -182,7 +186,8 @@ class listener::next_awaiter {
     return from_.taken_ < from_.queued_.size() || from_.error_ != 0 || from_.stopped_;
   }
   template <class P>
-  void await_suspend(std::coroutine_handle<P> waiter) {
+  void await_suspend(std::coroutine_handle<P> waiter, std::source_location at = std::source_location::current()) {
+    from_.site = at;
     from_.waiter_ = waiter;
     try {
       from_.arm(waiter.promise().home(), waiter.promise().scope());

@@ -56,7 +56,7 @@ task<awaited_t<A>> with_stop_token(std::stop_token token, A what) {
   const auto request = [&to_here] { to_here.mail->request(); };
   // Destroyed first: from then on no request comes.
   const std::stop_callback callback(std::move(token), request);
-  co_return co_await std::move(work).in(scope);
+  co_return co_await detail::for_caller(std::move(work).in(scope));
 }
 
 }  // namespace asyncfs

@@ -10,6 +10,7 @@
 #include <source_location>
 #include <utility>
 
+#include <asyncfs/detail/for_caller.hpp>
 #include <asyncfs/operation.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
@@ -156,8 +157,11 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
 
   // ---- for what runs tasks without awaiting them (run, spawn, when_all)
 
-  // Begins the task; `end` is told when it has ended, after which `take` gives the outcome. Allocates nothing.
-  void begin(loop& home, cancel_scope& scope, detail::task_end& end) {
+  // Begins the task; `end` is told when it has ended, after which `take` gives the outcome. Allocates nothing. `site`:
+  // the user's line that it runs for.
+  void begin(loop& home, cancel_scope& scope, detail::task_end& end,
+             const std::source_location& site = std::source_location::current()) {
+    frame_.promise().site = site;
     frame_.promise().run_in(home, scope);
     frame_.promise().continue_with(end);
     frame_.resume();
@@ -182,10 +186,11 @@ inline task<void> promise<void>::get_return_object() noexcept {
 }
 }  // namespace detail
 
-// Where a task runs, and what cancels it.
+// Where a task runs, what cancels it, and the line that awaits, spawned or ran it.
 struct task_context {
   loop& home;
   cancel_scope& scope;
+  std::source_location site{};
 };
 
 // `const asyncfs::task_context at = co_await asyncfs::this_task;` Does not suspend.
@@ -193,14 +198,16 @@ struct context_query {
   struct awaiter {
     loop* home = nullptr;
     cancel_scope* scope = nullptr;
+    std::source_location site{};
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> task) noexcept {
       home = &task.promise().home();
       scope = &task.promise().scope();
+      site = task.promise().site;
       return false;
     }
-    task_context await_resume() const noexcept { return {*home, *scope}; }
+    task_context await_resume() const noexcept { return {*home, *scope, site}; }
   };
   awaiter operator co_await() const noexcept { return {}; }
 };

@@ -69,6 +69,7 @@ class deadline final : public pending {
  public:
   deadline(const task_context& at, steady_time::duration delay)
       : pending(opcode::timeout, false), home_(at.home), scope_(&at.scope) {
+    site = at.site;
     home_.start_timer(*this, at.scope, sleep_awaiter::after(home_.now(), delay));
   }
   ~deadline() { home_.stop_timer(*this); }
@@ -104,7 +105,7 @@ task<awaited_t<A>> with_timeout(A what, steady_time::duration delay) {
   task<awaited_t<A>> work = as_task(std::move(what));
   detail::deadline limit(at, delay);
   try {
-    co_return co_await std::move(work).in(limit.scope());
+    co_return co_await detail::for_caller(std::move(work).in(limit.scope()));
   } catch (const std::system_error& error) {
     if (!limit.passed() || error.code() != std::errc::operation_canceled) throw;
   }

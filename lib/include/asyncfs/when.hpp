@@ -72,7 +72,7 @@ task<std::size_t> run_beside(std::vector<task<T>>& tasks, joint::stops_at when) 
   std::vector<joint::child> children(tasks.size());
   joint all(at, when);
   for (std::size_t i = 0; i < tasks.size(); ++i) all.begin(tasks[i], children[i]);
-  co_await all;
+  co_await for_caller(all);
   co_return all.decisive();
 }
 
@@ -83,7 +83,7 @@ task<std::size_t> run_beside(std::tuple<task<T>...>& tasks, joint::stops_at when
   joint all(at, when);
   std::size_t next = 0;
   std::apply([&](task<T>&... one) { (all.begin(one, children[next++]), ...); }, tasks);
-  co_await all;
+  co_await for_caller(all);
   co_return all.decisive();
 }
 
@@ -98,7 +98,7 @@ void at_index(std::tuple<task<T>...>& tasks, std::size_t index, F&& fn) {
 
 template <class... T>
 task<std::tuple<storable<T>...>> all_of(std::tuple<task<T>...> tasks) {
-  const std::size_t failed = co_await run_beside(tasks, joint::stops_at::failure);
+  const std::size_t failed = co_await for_caller(run_beside(tasks, joint::stops_at::failure));
   if (failed != joint::none) at_index(tasks, failed, [](auto& one, auto) { one.take(); });
   // Element by element, in order: what was moved out is not lost when a later move throws.
   co_return std::apply([](task<T>&... one) { return std::tuple<storable<T>...>{take_from(one)...}; }, tasks);
@@ -106,13 +106,13 @@ task<std::tuple<storable<T>...>> all_of(std::tuple<task<T>...> tasks) {
 
 template <class... T>
 task<std::tuple<settled<T>...>> settled_of(std::tuple<task<T>...> tasks) {
-  co_await run_beside(tasks, joint::stops_at::nothing);
+  co_await for_caller(run_beside(tasks, joint::stops_at::nothing));
   co_return std::apply([](task<T>&... one) { return std::tuple<settled<T>...>{settle(one)...}; }, tasks);
 }
 
 template <class... T>
 task<std::variant<storable<T>...>> any_of(std::tuple<task<T>...> tasks) {
-  const std::size_t winner = co_await run_beside(tasks, joint::stops_at::success);
+  const std::size_t winner = co_await for_caller(run_beside(tasks, joint::stops_at::success));
   if (winner == joint::none) {
     std::vector<std::exception_ptr> reasons;
     std::apply([&](task<T>&... one) { (reasons.push_back(settle(one).error()), ...); }, tasks);
@@ -125,7 +125,7 @@ task<std::variant<storable<T>...>> any_of(std::tuple<task<T>...> tasks) {
 
 template <class... T>
 task<std::variant<storable<T>...>> race_of(std::tuple<task<T>...> tasks) {
-  const std::size_t winner = co_await run_beside(tasks, joint::stops_at::first_end);
+  const std::size_t winner = co_await for_caller(run_beside(tasks, joint::stops_at::first_end));
   std::optional<std::variant<storable<T>...>> value;
   at_index(tasks, winner, [&](auto& one, auto i) { value.emplace(std::in_place_index<i>, take_from(one)); });
   co_return *std::move(value);
@@ -147,7 +147,7 @@ task<std::tuple<detail::storable<awaited_t<A>>...>> when_all(A... what) {
 template <class T>
 task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::storable<T>>>> when_all(
     std::vector<task<T>> tasks) {
-  const std::size_t failed = co_await detail::run_beside(tasks, detail::joint::stops_at::failure);
+  const std::size_t failed = co_await detail::for_caller(detail::run_beside(tasks, detail::joint::stops_at::failure));
   if (failed != detail::joint::none) tasks[failed].take();
   if constexpr (!std::is_void_v<T>) {
     std::vector<T> values;
@@ -164,7 +164,7 @@ task<std::tuple<settled<awaited_t<A>>...>> when_all_settled(A... what) {
 }
 template <class T>
 task<std::vector<settled<T>>> when_all_settled(std::vector<task<T>> tasks) {
-  co_await detail::run_beside(tasks, detail::joint::stops_at::nothing);
+  co_await detail::for_caller(detail::run_beside(tasks, detail::joint::stops_at::nothing));
   std::vector<settled<T>> values;
   values.reserve(tasks.size());
   for (task<T>& one : tasks) values.push_back(detail::settle(one));
@@ -180,7 +180,7 @@ task<std::variant<detail::storable<awaited_t<A>>...>> when_any(A... what) {
 // Of no tasks at all, none succeeds.
 template <class T>
 task<first_success<T>> when_any(std::vector<task<T>> tasks) {
-  const std::size_t winner = co_await detail::run_beside(tasks, detail::joint::stops_at::success);
+  const std::size_t winner = co_await detail::for_caller(detail::run_beside(tasks, detail::joint::stops_at::success));
   if (winner == detail::joint::none) {
     std::vector<std::exception_ptr> reasons;
     for (task<T>& one : tasks) reasons.push_back(detail::settle(one).error());
@@ -204,7 +204,7 @@ task<std::variant<detail::storable<awaited_t<A>>...>> race(A... what) {
 template <class T>
 task<first_success<T>> race(std::vector<task<T>> tasks) {
   if (tasks.empty()) throw std::invalid_argument("race: no tasks");
-  const std::size_t winner = co_await detail::run_beside(tasks, detail::joint::stops_at::first_end);
+  const std::size_t winner = co_await detail::for_caller(detail::run_beside(tasks, detail::joint::stops_at::first_end));
   if constexpr (std::is_void_v<T>) {
     tasks[winner].take();
     co_return first_success<T>{winner};

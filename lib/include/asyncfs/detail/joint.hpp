@@ -18,7 +18,8 @@ class joint final : public ready_node {
   enum class stops_at : std::uint8_t { failure, success, first_end, nothing };
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
-  joint(const task_context& at, stops_at when) noexcept : home_(at.home), scope_(&at.scope), when_(when) {}
+  joint(const task_context& at, stops_at when) noexcept
+      : home_(at.home), scope_(&at.scope), for_(at.site), when_(when) {}
 
   // Must stay where it is until its task has ended.
   class child final : public task_end {
@@ -38,7 +39,7 @@ class joint final : public ready_node {
     as.promise_ = &work.promise();
     as.index_ = begun_++;
     ++left_;
-    work.begin(home_, scope_, as);
+    work.begin(home_, scope_, as, for_);
   }
   void stop() noexcept { scope_.cancel(); }
   [[nodiscard]] bool stopping() const noexcept { return scope_.cancelled(); }
@@ -72,6 +73,7 @@ class joint final : public ready_node {
 
   loop& home_;
   cancel_scope scope_;
+  const std::source_location for_;
   const stops_at when_;
   std::size_t begun_ = 0, left_ = 0, decisive_ = none;
   std::coroutine_handle<> waiter_;
