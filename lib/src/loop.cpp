@@ -203,23 +203,25 @@ void loop::take_in_completions() {
   flow_.completed += count;
   meter_.completed(count);
   if (observer_ != nullptr) note_completions({batch_.data(), count});
+  completion* const batch = batch_.data();
   for (std::size_t i = 0; i < count; ++i) {
-    completion& event = batch_[i];
+    completion& event = batch[i];
     // The kernel's own work has pushed the operations out of the first-level cache.
     if (i + look_ahead < count) {
-      const auto* soon = reinterpret_cast<const char*>(static_cast<std::uintptr_t>(batch_[i + look_ahead].user_data));
+      const auto* soon = reinterpret_cast<const char*>(static_cast<std::uintptr_t>(batch[i + look_ahead].user_data));
       __builtin_prefetch(soon, 1);
       __builtin_prefetch(soon + 64, 1);
     }
     auto& op = *reinterpret_cast<detail::pending*>(static_cast<std::uintptr_t>(event.user_data));
-    if (event.last()) {
+    const bool ends_simply = op.arrives_once_ && (event.flags & (completion::more | completion::notification)) == 0;
+    if (ends_simply || event.last()) [[likely]] {
       ++ended;
       bounded += op.bounded_;
       if (event.value == -EINTR && begins_again(op, event)) [[unlikely]]
         continue;
       static_cast<detail::scope_hook&>(op).unlink();
     }
-    if (op.arrives_once_ && (event.flags & (completion::more | completion::notification)) == 0) [[likely]] {
+    if (ends_simply) [[likely]] {
       op.value_ = event.value;
       op.completion_flags_ = event.flags;
       op.state_ = detail::pending::state::ready;
@@ -262,7 +264,7 @@ void loop::run_ready() {
     detail::ready_node* node = ready_.pop();
     if (node == nullptr) return;
     const bool ends_phase = node == last;
-    if (!ends_phase) __builtin_prefetch(node->next_in_queue);
+    __builtin_prefetch(node->next_in_queue);  // null does no harm
     inline_budget_ = inline_steps;
     run(*node);
     if (ends_phase) return;

@@ -27,7 +27,8 @@ void meter::begin() noexcept {
   began_ = turn_began_ = slice_began_ = ticks();
   processor_before_ = processor_time();
   long_slice_ = long_slice_ns;  // of some unit between a third and all of a nanosecond: it need not be exact
-  left_of_slice_ = slice_length_ = callbacks_a_slice;
+  slice_length_ = callbacks_a_slice;
+  slice_ends_at_ = callbacks() + slice_length_;
   pulse_.resting.store(false, std::memory_order_relaxed);
 }
 
@@ -39,7 +40,7 @@ void meter::end_slice() noexcept {
     if (one_by_one_ > 0) one_by_one_ -= std::min(one_by_one_, slice_length_);
     slice_length_ = one_by_one_ > 0 ? 1 : callbacks_a_slice;
   }
-  left_of_slice_ = slice_length_;
+  slice_ends_at_ = callbacks() + slice_length_;
 }
 
 void meter::end_turn() noexcept {
@@ -51,12 +52,11 @@ void meter::end_turn() noexcept {
 
 void meter::judge_slice(std::uint64_t now) noexcept {
   const std::uint64_t duration = now - slice_began_;
-  const auto callbacks = static_cast<std::uint32_t>(callbacks_ - callbacks_before_slice_);
-  callbacks_before_slice_ = callbacks_;
-  if (duration > long_slice_ && callbacks > 1) one_by_one_ = callbacks_one_by_one;
-  if (callbacks == 0 || duration <= longest_.ticks) return;
-  longest_ = {duration, pulse_.site.load(std::memory_order_relaxed), pulse_.cause.load(std::memory_order_relaxed),
-              callbacks};
+  const auto ran = static_cast<std::uint32_t>(callbacks() - callbacks_before_slice_);
+  callbacks_before_slice_ = callbacks();
+  if (duration > long_slice_ && ran > 1) one_by_one_ = callbacks_one_by_one;
+  if (ran == 0 || duration <= longest_.ticks) return;
+  longest_ = {duration, pulse_.site.load(std::memory_order_relaxed), pulse_.cause.load(std::memory_order_relaxed), ran};
 }
 
 double meter::nanoseconds_a_tick() const noexcept {
@@ -67,7 +67,7 @@ double meter::nanoseconds_a_tick() const noexcept {
 
 void meter::report(loop_metrics& into) const noexcept {
   into.turns = turns_;
-  into.callbacks = callbacks_;
+  into.callbacks = callbacks();
   into.completions = completions_;
   if (began_ == 0 || !measures_) return;
   const double unit = nanoseconds_a_tick();

@@ -53,6 +53,10 @@ class engine {
     return next_slot_++;
   }
 
+  // The same in two steps, where making room is left to others: false although `slot` might give one.
+  [[nodiscard]] bool has_slot_at_once() const noexcept { return next_slot_ != last_slot_; }
+  [[nodiscard]] request& slot_at_once() noexcept { return *next_slot_++; }
+
   // Takes a copy of a request that is not direct. False: no room now; try again after `enter`. May throw
   // std::bad_alloc, and then nothing was started; room for what the request's end needs is made here and nowhere else.
   [[nodiscard]] virtual bool submit(const request& work) = 0;

@@ -67,20 +67,18 @@ class loop {
   // Starts an operation: into the engine's slot when that is possible at once, else by its turn.
   template <class Kind>
   [[gnu::always_inline]] void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
-    if (engine_->direct(Kind::code) && bounded_in_flight_ < fast_limit_ && backlog_.empty() && !scope.requested_)
-        [[likely]] {
-      if (request* slot = engine_->slot()) [[likely]] {
-        prepare(*slot, kind);
-        slot->code = Kind::code;
-        slot->user_data = request::pointer(&op);
-        enlist(op, scope);
-        op.state_ = detail::pending::state::in_flight;
-        bounded_in_flight_ += op.bounded_;
-        ++in_flight_;
-        return;
-      }
-    }
-    start_slowly(op, scope);
+    const bool bounded = op.bounded_;  // known to the compiler until the stores below might have changed it
+    if (!engine_->direct(Kind::code) || bounded_in_flight_ >= fast_limit_ || !backlog_.empty() || scope.requested_ ||
+        !engine_->has_slot_at_once()) [[unlikely]]
+      return start_slowly(op, scope);
+    request& slot = engine_->slot_at_once();
+    prepare(slot, kind);
+    slot.code = Kind::code;
+    slot.user_data = request::pointer(&op);
+    enlist(op, scope);
+    op.state_ = detail::pending::state::in_flight;
+    bounded_in_flight_ += bounded;
+    ++in_flight_;
   }
   void start_slowly(detail::pending& op, cancel_scope& scope);
   // Makes an operation that has not ended part of another scope, and cancels it if that one is cancelled.

@@ -353,20 +353,21 @@ class uring_engine final : public engine {
   }
 
   std::size_t take_from_ring(std::span<completion> batch) noexcept {
-    std::size_t count = 0;
+    completion* next = batch.data();
+    const completion* const end = next + batch.size();
     unsigned head = *ring_.cq.khead;
     const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
     const unsigned mask = *ring_.cq.kring_mask;
-    while (head != tail && count < batch.size()) {
+    while (head != tail && next != end) {
       const io_uring_cqe& event = ring_.cq.cqes[head++ & mask];
       if (event.user_data > bell_tag) [[likely]] {
-        batch[count++] = {.user_data = event.user_data, .value = event.res, .flags = event.flags};
+        *next++ = {.user_data = event.user_data, .value = event.res, .flags = event.flags};
       } else if (event.user_data == bell_tag) {
         bell_armed_ = false;
       }
     }
     __atomic_store_n(ring_.cq.khead, head, __ATOMIC_RELEASE);
-    return count;
+    return static_cast<std::size_t>(next - batch.data());
   }
   // Kernels before 5.19 take nothing while completions overflow: what there is room for is moved out of their way.
   void stash_completions() noexcept {

@@ -54,10 +54,11 @@ class list {
  private:
   static T* from(list_hook* hook) noexcept { return static_cast<T*>(static_cast<Hook*>(hook)); }
   static void link(list_hook* before, list_hook& node) noexcept {
+    list_hook* const after = before->next;
     node.previous = before;
-    node.next = before->next;
-    before->next->previous = &node;
     before->next = &node;
+    after->previous = &node;
+    node.next = after;
   }
   list_hook root_;
 };
@@ -69,8 +70,10 @@ class queue {
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
   void push(T& node) noexcept {
     node.next_in_queue = nullptr;
-    *tail_ = &node;
-    tail_ = &node.next_in_queue;
+    if (last_ != nullptr) [[likely]]
+      last_->next_in_queue = &node;
+    else
+      head_ = &node;
     last_ = &node;
   }
   // Counts: linear.
@@ -85,17 +88,13 @@ class queue {
     T* node = head_;
     if (node != nullptr) {
       head_ = node->next_in_queue;
-      if (head_ == nullptr) {
-        tail_ = &head_;
-        last_ = nullptr;
-      }
+      if (head_ == nullptr) last_ = nullptr;
     }
     return node;
   }
 
  private:
   T* head_ = nullptr;
-  T** tail_ = &head_;
   T* last_ = nullptr;
 };
 

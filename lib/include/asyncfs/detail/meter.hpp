@@ -42,12 +42,12 @@ class meter {
   void begin() noexcept;
 
   void callback_begins(const ready_node& node) noexcept {
-    pulse_.callbacks.store(++callbacks_, std::memory_order_relaxed);
+    pulse_.callbacks.store(callbacks() + 1, std::memory_order_relaxed);
     pulse_.cause.store(node.cause, std::memory_order_relaxed);
     pulse_.site.store(node.site, std::memory_order_relaxed);
   }
   void callback_ended() noexcept {
-    if (--left_of_slice_ == 0) [[unlikely]]
+    if (callbacks() >= slice_ends_at_) [[unlikely]]
       end_slice();
   }
   void goes_on_from(const std::source_location& site) noexcept { pulse_.site.store(site, std::memory_order_relaxed); }
@@ -69,6 +69,7 @@ class meter {
   [[nodiscard]] const struct pulse& pulse() const noexcept { return pulse_; }
 
  private:
+  [[nodiscard]] std::uint64_t callbacks() const noexcept { return pulse_.callbacks.load(std::memory_order_relaxed); }
   void end_slice() noexcept;
   void end_turn() noexcept;
   void judge_slice(std::uint64_t now) noexcept;
@@ -76,8 +77,9 @@ class meter {
 
   struct pulse pulse_;
   const bool measures_;
-  std::uint64_t callbacks_ = 0, completions_ = 0, turns_ = 0;
-  std::uint32_t left_of_slice_ = 1, slice_length_ = 1, one_by_one_ = 0;
+  std::uint64_t slice_ends_at_ = 1;  // callbacks
+  std::uint64_t completions_ = 0, turns_ = 0;
+  std::uint32_t slice_length_ = 1, one_by_one_ = 0;
   std::uint64_t slice_began_ = 0, turn_began_ = 0;
   std::uint64_t callbacks_before_slice_ = 0;
   std::uint64_t busy_ = 0;  // ticks

@@ -50,7 +50,8 @@ struct backlog_hook : list_hook {};
 // kernel may still write to memory the operation points to.
 class pending : public ready_node, public scope_hook, public backlog_hook {
  public:
-  enum class state : std::uint8_t { idle, waiting_for_room, in_flight, in_timer, parked, ready, ended };
+  // Only in the first two may it be destroyed.
+  enum class state : std::uint8_t { idle, ended, waiting_for_room, in_flight, in_timer, parked, ready };
 
   pending(const pending&) = delete;
   pending& operator=(const pending&) = delete;
@@ -72,7 +73,7 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   pending(opcode code, bool bounded, bool arrives_once = false) noexcept
       : ready_node(code), bounded_(bounded), arrives_once_(arrives_once) {}
   ~pending() {
-    if (state_ != state::idle && state_ != state::ended) [[unlikely]]
+    if (state_ > state::ended) [[unlikely]]
       destroyed_in_flight();
   }
   // What came last. Only after the operation has ended.
@@ -90,10 +91,11 @@ class pending : public ready_node, public scope_hook, public backlog_hook {
   [[noreturn]] void destroyed_in_flight() const noexcept;
 
   // Set when it starts, and when it completes: making one must cost next to nothing.
+  // The pointers apart: GCC would put adjacent ones together in a vector first.
   loop* loop_;
-  cancel_scope* scope_;
   std::int32_t value_;
   std::uint32_t completion_flags_;
+  cancel_scope* scope_;
   std::uint32_t timer_index_;
   state state_ = state::idle;
   bool bounded_;
