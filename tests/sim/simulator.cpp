@@ -158,6 +158,23 @@ TEST_CASE("copy_file gives an equal copy or an error under every fault") {
   CHECK(found.failures == 0);
 }
 
+TEST_CASE("whoever waits for a peer learns that the peer's descriptor was dropped, also when nothing else happens") {
+  const auto drop_later = [](asyncfs::pipe_writer given) -> task<void> {
+    const auto own = std::move(given);  // gone with the task, not with its frame
+    co_await asyncfs::sleep_for(1s);
+  };
+  const auto read_all = [](const asyncfs::pipe_reader& from) -> task<void> {
+    const std::string text = co_await asyncfs::read_to_end(from);
+    CHECK(text.empty());
+  };
+  simulation world;
+  const auto ends = world.make_pipe();
+  const asyncfs::pipe_reader reader(ends[0]);
+  world.run([](auto drop, auto read) -> task<void> {
+    co_await asyncfs::when_all(std::move(drop), std::move(read));
+  }(drop_later(asyncfs::pipe_writer(ends[1])), read_all(reader)));
+}
+
 TEST_CASE("a failure says how to see it again") {
   CHECK_THROWS_WITH(asyncfs::testing::require(false, "words"), "words");
 }

@@ -130,9 +130,11 @@ class sim_engine final : public engine {
     ++count_.enters;
     shared_->clock += a_visit;
     look_outside({});
+    wake_waiting();  // descriptors that were dropped since, without an operation
     run_events(shared_->clock);
     if (!how.until_completion) return;
     while (finished_.empty() && !has_posts()) {
+      wake_waiting();  // and those that a request in flight had kept open
       const steady_time next = events_.empty() ? steady_time::max() : events_.top().at;
       if (how.deadline <= next && how.deadline != steady_time::max()) {
         if (look_outside(a_glance)) continue;
