@@ -275,7 +275,9 @@ task<void> take_entries(asyncfs::walk& tree, findings& found, simulation& world,
     auto entry = co_await tree.next();
     if (!entry) co_return;
     found.numbers.push_back(entry->sequence());
-    (entry->error ? found.unreadable : found.paths).push_back(entry->path());
+    // A root that could not be asked what it is comes without a type, and stands for all below it.
+    const bool unreadable = static_cast<bool>(entry->error) || entry->type() == DT_UNKNOWN;
+    (unreadable ? found.unreadable : found.paths).push_back(entry->path());
     if (world.choose(5) == 0) co_await asyncfs::sleep_for(some_time(world, 1ms));
   }
   tree.stop();
