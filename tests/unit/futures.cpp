@@ -340,3 +340,81 @@ TEST_CASE("futures of another loop that end while they are cancelled end once, w
   });
   CHECK(values + cancelled == rounds);
 }
+
+TEST_CASE("then, on_error and finally await whatever can be awaited") {
+  on_a_loop([](asyncfs::loop& home) {
+    return [](asyncfs::loop& h) -> task<void> {
+      const int by_future = co_await asyncfs::spawn(h, number_after(0ms, 1)).then([&h](int n) {
+        return asyncfs::spawn(h, number_after(1ms, n + 1)).then([](int m) { return m + 1; });
+      });
+      CHECK(by_future == 3);
+
+      asyncfs::channel<int> numbers(1);
+      co_await asyncfs::spawn(h, asyncfs::nop()).then([&numbers] { return numbers.send(5); });
+      const std::optional<int> received =
+          co_await asyncfs::spawn(h, asyncfs::nop()).then([&numbers] { return numbers.receive(); });
+      CHECK(received == 5);
+
+      const asyncfs::file zero = co_await asyncfs::spawn(h, asyncfs::nop()).then([] {
+        return asyncfs::here().open("/dev/zero");
+      });
+      CHECK(zero.fd() >= 0);
+
+      const int instead =
+          co_await asyncfs::spawn(h, failure_after(0ms, "no")).on_error([](const std::exception_ptr&) {
+            return number_after(1ms, 7);
+          });
+      CHECK(instead == 7);
+      const int by_another =
+          co_await asyncfs::spawn(h, failure_after(0ms, "no")).on_error([&h](const std::exception_ptr&) {
+            return asyncfs::spawn(h, number_after(1ms, 8));
+          });
+      CHECK(by_another == 8);
+
+      bool ended = false;
+      const auto sets = [](bool& flag) -> task<void> {
+        co_await asyncfs::sleep_for(1ms);
+        flag = true;
+      };
+      const int stays = co_await asyncfs::spawn(h, number_after(0ms, 3)).finally([&] { return sets(ended); });
+      CHECK(stays == 3);
+      CHECK(ended);
+      std::string words;
+      try {
+        co_await asyncfs::spawn(h, asyncfs::nop()).finally([] { return failure_after(0ms, "at last"); });
+      } catch (const std::runtime_error& e) {
+        words = e.what();
+      }
+      CHECK(words == "at last");
+    }(home);
+  });
+}
+
+TEST_CASE("as_result awaits anything: an error code is a value, any other exception passes") {
+  on_a_loop([](asyncfs::loop& home) {
+    return [](asyncfs::loop& h) -> task<void> {
+      const asyncfs::result<int> value = co_await asyncfs::as_result(number_after(0ms, 4));
+      CHECK(value == 4);
+      const asyncfs::result<void> late =
+          co_await asyncfs::as_result(asyncfs::with_timeout(asyncfs::sleep_for(1h), 1ms));
+      REQUIRE_FALSE(late);
+      CHECK(late.error() == std::errc::timed_out);
+      const asyncfs::result<int> by_future = co_await asyncfs::as_result(asyncfs::spawn(h, number_after(0ms, 5)));
+      CHECK(by_future == 5);
+      asyncfs::channel<int> closed(1);
+      closed.close();
+      const asyncfs::result<void> sent = co_await asyncfs::as_result(closed.send(1));
+      REQUIRE_FALSE(sent);
+      CHECK(sent.error() == std::errc::broken_pipe);
+      const auto missing = co_await asyncfs::as_result(asyncfs::here().open("/nonexistent/file"));
+      CHECK_FALSE(missing);
+      std::string words;
+      try {
+        static_cast<void>(co_await asyncfs::as_result(failure_after(0ms, "other")));
+      } catch (const std::runtime_error& e) {
+        words = e.what();
+      }
+      CHECK(words == "other");
+    }(home);
+  });
+}

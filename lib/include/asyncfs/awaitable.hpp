@@ -4,6 +4,7 @@
 // nothing.
 #pragma once
 
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -27,6 +28,22 @@ task<awaited_t<A>> as_task(A what) {
 template <class T>
 task<T> as_task(task<T> what) noexcept {
   return what;
+}
+
+// The same of anything else that can be awaited: the code of the std::system_error that it throws becomes the result's
+// error; any other exception passes through.
+template <awaitable A>
+task<result<awaited_t<A>>> as_result(A what) {
+  try {
+    if constexpr (std::is_void_v<awaited_t<A>>) {
+      co_await detail::for_caller(std::move(what));
+      co_return result<void>();
+    } else {
+      co_return co_await detail::for_caller(std::move(what));
+    }
+  } catch (const std::system_error& error) {
+    co_return failure(error.code());
+  }
 }
 
 namespace detail {

@@ -215,11 +215,6 @@ class future_awaiter final : public future_waiter {
   std::shared_ptr<future_state<T>> state_;
 };
 
-template <class T>
-struct is_task : std::false_type {};
-template <class T>
-struct is_task<task<T>> : std::true_type {};
-
 }  // namespace detail
 
 template <class T>
@@ -247,13 +242,15 @@ class [[nodiscard("dropping a future cancels its work")]] future {
   // On any loop. Cancelling the awaiting task cancels the work, and the wait is over when that has ended.
   auto operator co_await() && noexcept { return detail::future_awaiter<T>(std::move(state_)); }
 
-  // fn(value), or fn() for void; when it returns a task, that is awaited. Errors skip it.
+  // What fn returns is awaited when it can be: a task, an operation, a future ...
+
+  // fn(value), or fn() for void. Errors skip it.
   template <class F>
   auto then(F fn, std::source_location site = std::source_location::current()) &&;
   // fn(std::exception_ptr) gives the value instead; values skip it.
   template <class F>
   future<T> on_error(F fn, std::source_location site = std::source_location::current()) &&;
-  // fn() in either case; the outcome stays.
+  // fn() in either case; the outcome stays, unless fn fails.
   template <class F>
   future<T> finally(F fn, std::source_location site = std::source_location::current()) &&;
   // The loop that made it.
@@ -294,27 +291,27 @@ future<T> spawn_after(bool runs, loop& home, task<T> work, const std::source_loc
   return future<T>(std::move(state));
 }
 
-// What fn gives for a value of T, and what is in it when that is a task.
+// What fn gives for a value of T, and what is in it when that can be awaited.
 template <class T, class F>
 struct then_result : std::invoke_result<F&, T> {};
 template <class F>
 struct then_result<void, F> : std::invoke_result<F&> {};
 template <class R>
 struct unwrapped : std::type_identity<R> {};
-template <class R>
-struct unwrapped<task<R>> : std::type_identity<R> {};
+template <awaitable R>
+struct unwrapped<R> : std::type_identity<awaited_t<R>> {};
 
 template <class T, class F, class R = typename then_result<T, F>::type>
 task<typename unwrapped<R>::type> then_task(future<T> before, F fn) {
   if constexpr (std::is_void_v<T>) {
     co_await for_caller(std::move(before));
-    if constexpr (is_task<R>::value)
+    if constexpr (awaitable<R>)
       co_return co_await for_caller(fn());
     else
       co_return fn();
   } else {
     T value = co_await for_caller(std::move(before));
-    if constexpr (is_task<R>::value)
+    if constexpr (awaitable<R>)
       co_return co_await for_caller(fn(std::move(value)));
     else
       co_return fn(std::move(value));
@@ -329,7 +326,10 @@ task<T> on_error_task(future<T> before, F fn) {
   } catch (...) {
     error = std::current_exception();
   }
-  co_return fn(std::move(error));
+  if constexpr (awaitable<std::invoke_result_t<F&, std::exception_ptr>>)
+    co_return co_await for_caller(fn(std::move(error)));
+  else
+    co_return fn(std::move(error));
 }
 
 template <class T, class F>
@@ -344,7 +344,10 @@ task<T> finally_task(future<T> before, F fn) {
   } catch (...) {
     error = std::current_exception();
   }
-  fn();
+  if constexpr (awaitable<std::invoke_result_t<F&>>)
+    static_cast<void>(co_await for_caller(fn()));
+  else
+    fn();
   if (error) std::rethrow_exception(error);
   if constexpr (!std::is_void_v<T>) co_return *std::move(value);
 }
