@@ -70,10 +70,23 @@ void cancel_scope::adopt(cancel_scope& child) noexcept {
 }
 
 void cancel_scope::cancel() noexcept {
-  if (requested_) return;
-  requested_ = true;
-  operations_.for_each([](detail::pending& op) { op.loop_->cancel(op); });
-  children_.for_each([](cancel_scope& child) { child.cancel(); });
+  // Without recursion: scopes nest as deep as the tasks of a program do. Cancelling an operation ends no coroutine, so
+  // no scope comes or goes meanwhile.
+  cancel_scope* at = this;
+  for (;;) {
+    cancel_scope* next = nullptr;
+    if (!at->requested_) {
+      at->requested_ = true;
+      at->operations_.for_each([](detail::pending& op) { op.loop_->cancel(op); });
+      next = at->children_.front();
+    }
+    while (next == nullptr) {
+      if (at == this) return;
+      next = at->parent_->children_.after(*at);
+      if (next == nullptr) at = at->parent_;
+    }
+    at = next;
+  }
 }
 
 // The user's code, and nothing but it, runs in here. The node may be gone afterwards.

@@ -138,3 +138,32 @@ TEST_CASE("draining cancels all that waits, and the loop serves again afterwards
   f.home.drain();
   CHECK(a.cancelled);
 }
+
+TEST_CASE("scopes may be nested to any depth, and all are cancelled with the outermost") {
+  constexpr std::size_t deep = 1'000'000;
+  std::vector<std::unique_ptr<asyncfs::cancel_scope>> scopes;
+  scopes.reserve(deep);
+  asyncfs::cancel_scope outermost;
+  asyncfs::cancel_scope* within = &outermost;
+  for (std::size_t i = 0; i < deep; ++i) within = scopes.emplace_back(new asyncfs::cancel_scope(within)).get();
+  // Branches, of which one was cancelled already.
+  asyncfs::cancel_scope beside(&outermost), below(&beside), cancelled(&outermost), last(&outermost);
+  cancelled.cancel();
+  CHECK_FALSE(outermost.cancelled());
+  outermost.cancel();
+  CHECK(std::ranges::all_of(scopes, [](const auto& one) { return one->cancelled(); }));
+  CHECK(beside.cancelled());
+  CHECK(below.cancelled());
+  CHECK(last.cancelled());
+  while (!scopes.empty()) scopes.pop_back();
+}
+
+TEST_CASE("cancelling one branch of nested scopes leaves the others alone") {
+  asyncfs::cancel_scope root, left(&root), middle(&root), right(&root), in_middle(&middle), in_right(&right);
+  middle.cancel();
+  CHECK(in_middle.cancelled());
+  CHECK_FALSE(root.cancelled());
+  CHECK_FALSE(left.cancelled());
+  CHECK_FALSE(right.cancelled());
+  CHECK_FALSE(in_right.cancelled());
+}

@@ -33,14 +33,14 @@ class future;
 
 namespace detail {
 
-// A coroutine that waits for the end of work on its own loop or another. Cancelling asks the work to end; the wait goes
-// on until it has.
+// A coroutine that waits for the end of work. Cancelling asks the work to end, and the wait goes on until it has: on the
+// work's own loop the work's scope becomes part of the waiter's, on another the waiter is parked.
 class future_waiter : public pending, private message {
  public:
   // Any thread, once. It may run, and be gone, before this returns.
   void wake() noexcept {
     if (loop::current() == home_)
-      home_->complete(*this, 0);
+      deliver();
     else
       home_->send(*this);
   }
@@ -62,7 +62,12 @@ class future_waiter : public pending, private message {
     finish();
     waiter_.resume();
   }
-  void deliver() final { home_->complete(*this, 0); }
+  void deliver() final {
+    if (now() == state::parked)
+      home_->complete(*this, 0);
+    else
+      home_->make_ready(*this);
+  }
   void discard() noexcept final {}
 
   loop* home_ = nullptr;
@@ -109,6 +114,8 @@ class future_state final : public ready_node, private task_end, public std::enab
     waiter_ = &waiter;
     return true;
   }
+  // Loop thread: cancelling `above` cancels this work, until it has ended.
+  void link(cancel_scope& above) noexcept { above.adopt(scope_); }
   // Any thread, before and after the end. Allocates nothing.
   void cancel() noexcept {
     if (loop::current() == &home_) return scope_.cancel();
@@ -200,8 +207,12 @@ class future_awaiter final : public future_waiter {
     cancel_scope& scope = waiter.promise().scope();
     this->suspend(home, waiter, at);
     if (!state_->notify(*this)) return home.takes_turn(*this);
-    home.park(*this, scope);  // the end may have come already, but is taken in by a later turn
-    if (scope.cancelled()) state_->cancel();
+    if (&home == &state_->home()) {
+      state_->link(scope);
+    } else {
+      home.park(*this, scope);  // the end may have come already, but is taken in by a later turn
+      if (scope.cancelled()) state_->cancel();
+    }
     return true;
   }
   T await_resume() { return state_->take(); }

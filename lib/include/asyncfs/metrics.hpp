@@ -71,7 +71,7 @@ struct loop_metrics {
   duration_histogram lag;                         // how long each turn kept what was ready for the next one waiting
   loop_stretch longest;
   std::size_t in_flight = 0;  // operations in the engine
-  std::size_t waiting = 0;    // tasks that wait for an event, a permit, a channel, a future, an entry of a walk
+  std::size_t waiting = 0;    // tasks that wait for an event, a permit, a channel, a walk, a future of another loop
   std::size_t timers = 0;
   std::size_t without_room = 0;  // operations that wait for others to end first
   std::size_t ready = 0;         // callbacks that are ready to run

@@ -36,6 +36,11 @@ class list {
   void push_back(T& node) noexcept { link(root_.previous, static_cast<Hook&>(node)); }
   void push_front(T& node) noexcept { link(&root_, static_cast<Hook&>(node)); }
   [[nodiscard]] T* front() noexcept { return empty() ? nullptr : from(root_.next); }
+  // The one behind a node of this list, or null.
+  [[nodiscard]] T* after(T& node) noexcept {
+    list_hook* const next = static_cast<Hook&>(node).next;
+    return next == &root_ ? nullptr : from(next);
+  }
   T* pop_front() noexcept {
     if (empty()) return nullptr;
     list_hook* first = root_.next;
