@@ -3,7 +3,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
+#include <string>
 #include <utility>
+
+#include <asyncfs/frame_pool.hpp>
 
 #include "sigpipe.hpp"
 
@@ -102,7 +106,7 @@ inline void loop::run(detail::ready_node& node) {
 // ---- posts ---------------------------------------------------------------------------------------------------------
 
 // A function on its way to a loop.
-class loop::posted_function final : public detail::message, public detail::ready_node {
+class loop::posted_function final : public detail::message, public detail::ready_node, public detail::pooled {
  public:
   posted_function(loop& home, std::move_only_function<void()> fn, const std::source_location& from) noexcept
       : home_(home), fn_(std::move(fn)) {
@@ -158,15 +162,16 @@ loop::~loop() {
                  in_flight_, tasks_, others ? ", and others that wait for their turn" : "");
     std::abort();
   }
+  engine_->await_callers();
   while (detail::letter* mail = engine_->take_post()) static_cast<detail::message*>(mail)->discard();
 }
 
 loop* loop::current() noexcept { return running_loop; }
 
 void loop::run_until(const std::function<bool()>& done) {
-  if (!adopted_) {
+  if (thread_.load(std::memory_order_relaxed) == std::thread::id()) {
     engine_->adopt_thread();
-    adopted_ = true;
+    thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     meter_.begin();
     if (make_observer_) {
       own_observer_ = make_observer_();

@@ -97,6 +97,16 @@ TEST_CASE("get on the loop's own thread is refused with a message that says what
   });
 }
 
+TEST_CASE("get between two runs of the loop is refused while nothing but its own thread could end the future") {
+  asyncfs::loop home;
+  asyncfs::run(home, asyncfs::as_task(asyncfs::nop()));
+  future<int> f = asyncfs::spawn(home, number_after(0ms, 7));
+  CHECK_THROWS_WITH(f.get(), Catch::Contains("run the loop"));
+  home.run_until([&] { return f.ready(); });
+  CHECK(f.get() == 7);
+  home.drain();
+}
+
 TEST_CASE("then is called with the value, on the loop's thread, and may return a task") {
   elsewhere other;
   std::thread::id ran_on;

@@ -11,6 +11,43 @@
 using asyncfs::task;
 using namespace std::chrono_literals;
 
+namespace {
+
+// Has nothing to do but to sleep, and takes long to ring its bell.
+template <class Tally>
+class slow_bell_engine final : public asyncfs::engine {
+ public:
+  explicit slow_bell_engine(Tally& seen) : seen_(seen) {}
+  ~slow_bell_engine() override { seen_.destroyed_while_ringing = seen_.ringing.load(); }
+  [[nodiscard]] std::string_view name() const noexcept override { return "slow bell"; }
+  [[nodiscard]] asyncfs::runs where(asyncfs::opcode) const noexcept override { return asyncfs::runs::in_ring; }
+  [[nodiscard]] bool submit(const asyncfs::request&) override { return false; }
+  void cancel(std::uint64_t) noexcept override {}
+  [[nodiscard]] std::size_t reap(std::span<asyncfs::completion>) noexcept override { return 0; }
+  [[nodiscard]] bool has_finished_work() const noexcept override { return false; }
+  void enter(const wait& how) noexcept override {
+    if (!how.until_completion || !fall_asleep()) return;
+    seen_.asleep = true;
+    while (!seen_.ringing && !seen_.rung) std::this_thread::yield();
+    awake();
+  }
+
+ protected:
+  [[nodiscard]] bool refill() noexcept override { return false; }
+  void ring_bell() noexcept override {
+    Tally& seen = seen_;
+    seen.ringing = true;
+    for (int i = 0; i < 200 && !seen.destroyed_while_ringing; ++i) std::this_thread::sleep_for(1ms);
+    seen.ringing = false;
+    seen.rung = true;
+  }
+
+ private:
+  Tally& seen_;
+};
+
+}  // namespace
+
 TEST_CASE("posts of other threads run on the loop's thread, each thread's in order, none lost") {
   tests::on_every_real_engine([](tests::place& at) -> task<void> {
     constexpr int senders = 4, posts = 2000;
@@ -55,6 +92,41 @@ TEST_CASE("a post wakes a loop that sleeps") {
       CHECK(cancelled);
       break;  // the root scope stays cancelled from here on
     }
+  });
+}
+
+TEST_CASE("a loop that a post ended is not destroyed while the sender is still ringing its bell") {
+  struct tally {
+    std::atomic<bool> asleep{false}, ringing{false}, rung{false}, destroyed_while_ringing{false};
+  } seen;
+  {
+    asyncfs::loop home(std::make_unique<slow_bell_engine<tally>>(seen));
+    bool told = false;
+    std::thread([&] {
+      while (!seen.asleep) std::this_thread::yield();
+      home.post([&told] { told = true; });
+    }).detach();
+    home.run_until([&told] { return told; });
+  }
+  CHECK_FALSE(seen.destroyed_while_ringing);
+  while (!seen.rung) std::this_thread::yield();
+}
+
+TEST_CASE("what a loop's thread posts to its own loop comes after what others had posted before, and rings no bell") {
+  tests::on_every_real_engine([](tests::place& at) -> task<void> {
+    std::vector<int> order;
+    const auto note = [&order](int i) { return [&order, i] { order.push_back(i); }; };
+    at.home.post(note(1));
+    std::jthread([&] { at.home.post(note(2)); }).join();
+    at.home.post(note(3));
+    std::jthread([&] {
+      at.home.post(note(4));
+      at.home.post(note(5));
+    }).join();
+    at.home.post(note(6));
+    co_await asyncfs::sleep_for(1us);
+    while (order.size() < 6) co_await asyncfs::sleep_for(1us);
+    CHECK(order == std::vector{1, 2, 3, 4, 5, 6});
   });
 }
 

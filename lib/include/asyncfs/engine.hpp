@@ -1,6 +1,6 @@
 // The seam between the loop and whatever carries out its requests.
 //
-// An engine belongs to one loop and, but for `post` and `wake`, is called on that loop's thread only. It takes requests,
+// An engine belongs to one owner, mostly a loop, and but for `post` and `wake` is called on its thread only. It takes requests,
 // and completes each exactly once (or, for a multishot request, once with `completion::more` clear). It never runs user
 // code. The clock, randomness and worker dispatch are the engine's too, so that a simulator can own them.
 //
@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -76,15 +77,25 @@ class engine {
 
   // Any thread: hands the owner a letter and wakes it. The letter must live until the owner has taken it.
   void post(detail::letter& mail) noexcept {
+    const caller inside(*this);
     posts_.put(mail);
-    wake();
+    wake_owner();
   }
+  // Owner only: the same, without a bell, since the owner is awake.
+  void post_to_self(detail::letter& mail) noexcept { posts_.put_own(mail); }
   [[nodiscard]] detail::letter* take_post() noexcept { return posts_.take(); }
   [[nodiscard]] bool has_posts() const noexcept { return !posts_.empty(); }
 
-  // Any thread: makes the current or the next waiting `enter` return. Costs a system call only if the owner sleeps.
+  // Any thread, after what is to be seen: a waiting `enter` that has not seen it returns. Costs a system call only if
+  // the owner sleeps.
   void wake() noexcept {
-    if (asleep_.exchange(false, std::memory_order_seq_cst)) ring_bell();
+    const caller inside(*this);
+    wake_owner();
+  }
+  // Owner only, before the engine is destroyed: what a letter told the owner may be that there is no more to do, while
+  // its sender still rings the bell. Waits for those who are inside `post` or `wake`; no call may begin from then on.
+  void await_callers() const noexcept {
+    while (callers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   }
 
   // True while completed work waits to be reaped although nothing is in a kernel queue.
@@ -125,7 +136,24 @@ class engine {
   counters count_;
 
  private:
+  // Counted before a letter can be seen, so that whoever has taken it counts its sender too.
+  class caller {
+   public:
+    explicit caller(engine& of) noexcept : of_(of) { of_.callers_.fetch_add(1, std::memory_order_relaxed); }
+    caller(const caller&) = delete;
+    caller& operator=(const caller&) = delete;
+    // Last touch: from here on the engine may be gone.
+    ~caller() { of_.callers_.fetch_sub(1, std::memory_order_release); }
+
+   private:
+    engine& of_;
+  };
+  void wake_owner() noexcept {
+    if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_seq_cst)) ring_bell();
+  }
+
   std::atomic<bool> asleep_{false};
+  std::atomic<std::uint32_t> callers_{0};
   detail::mailbox posts_;
   std::uint64_t random_state_ = 0;
 };

@@ -7,9 +7,9 @@
 //
 // What is spawned begins from the loop's ready queue, never inside `spawn`. `.then`, `.on_error` and `.finally` run
 // on the loop that made the future, and take the future with them. `.get` waits and is for other threads: on the
-// loop's own thread it throws std::logic_error. Dropping a future that has not ended asks its work to cancel; the loop
-// still waits for it. `spawn` may be called from any thread while the loop lives; what a loop did not come to begin
-// before it was destroyed ends with std::errc::operation_canceled.
+// loop's own it throws std::logic_error, but between two runs of the loop for a future that has ended. Dropping a future
+// that has not ended asks its work to cancel; the loop still waits for it. `spawn` may be called from any thread while
+// the loop lives; what a loop did not come to begin before it was destroyed ends with std::errc::operation_canceled.
 //
 // An error that nobody took, because the last handle was dropped, goes to the handler of unhandled.hpp.
 #pragma once
@@ -105,6 +105,10 @@ class future_state final : public ready_node, private task_end, public std::enab
       throw std::logic_error(
           "asyncfs::future::get on the loop's own thread would wait for itself; co_await it, or use then()");
     std::unique_lock lock(mutex_);
+    if (!ended_ && home_.belongs_here())
+      throw std::logic_error(
+          "asyncfs::future::get on the thread of a loop that does not run now would wait for ever; run the loop "
+          "until the future is ready()");
     end_.wait(lock, [this] { return ended_; });
   }
   // Any loop's thread: false when it has ended already, else wakes `waiter` at the end.
@@ -243,7 +247,8 @@ class [[nodiscard("dropping a future cancels its work")]] future {
   }
   ~future() { drop(); }
 
-  // Waits for the end; the value, or what the work threw. Once. Not on the loop's own thread: std::logic_error.
+  // Waits for the end; the value, or what the work threw. Once. Where that would keep the loop from running, on its own
+  // thread: std::logic_error.
   T get() {
     state_->wait();
     return std::exchange(state_, nullptr)->take();

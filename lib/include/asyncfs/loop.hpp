@@ -11,9 +11,11 @@
 // operation. Errors of operations are their results'; an exception that escapes a callback leaves `run_until`.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include <asyncfs/cancel_scope.hpp>
@@ -42,13 +44,19 @@ class loop {
   explicit loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options = {});
   loop(const loop&) = delete;
   loop& operator=(const loop&) = delete;
-  // Everything must have ended: see `drain`.
+  // Everything must have ended: see `drain`. Waits for threads that are still inside a call of `post`.
   ~loop();
 
   // The loop that runs on this thread, or null.
   [[nodiscard]] static loop* current() noexcept;
+  // Any thread: whether this one runs the loop, now or between two calls of `run_until`. Not so before the first.
+  [[nodiscard]] bool belongs_here() const noexcept {
+    return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
 
-  // Turns until `done` holds; it is asked between turns and before sleeping. Binds the loop to this thread the first time.
+  // Turns until `done` holds; it is asked between turns and before sleeping. Binds the loop to this thread the first
+  // time. In a simulation, throws std::logic_error when nothing can go on any more; a second time, with all cancelled, it
+  // ends the program.
   void run_until(const std::function<bool()>& done);
   // Cancels all that is left, and turns until every operation and every task has ended.
   void drain();
@@ -58,7 +66,7 @@ class loop {
   [[nodiscard]] cancel_scope& root() noexcept { return root_; }
   [[nodiscard]] steady_time now() noexcept { return engine_->now(); }
 
-  // Any thread: runs fn on the loop's thread, in posting order. `fn` is moved into one allocation. A loop that is
+  // Any thread: runs fn on the loop's thread, in posting order. `fn` is moved into one pooled allocation. A loop that is
   // destroyed first destroys fn without calling it.
   void post(std::move_only_function<void()> fn, std::source_location site = std::source_location::current());
 
@@ -114,7 +122,12 @@ class loop {
   }
 
   // Any thread; allocates nothing.
-  void send(detail::message& mail) noexcept { engine_->post(mail); }
+  void send(detail::message& mail) noexcept {
+    if (current() == this)
+      engine_->post_to_self(mail);
+    else
+      engine_->post(mail);
+  }
 
   void task_started() noexcept { ++tasks_; }
   void task_ended() noexcept { --tasks_; }
@@ -179,7 +192,7 @@ class loop {
   detail::timer_heap timers_;
   std::vector<completion> batch_;
   unsigned posts_a_turn_;
-  bool adopted_ = false;
+  std::atomic<std::thread::id> thread_{};  // none until the loop has run; a thread always sees that it is the one
   detail::meter meter_;
   loop_observer* observer_ = nullptr;
   std::function<std::unique_ptr<loop_observer>()> make_observer_;
