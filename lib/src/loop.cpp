@@ -256,12 +256,12 @@ void loop::take_in_completions() {
 // it ends; otherwise it waits for its turn again. Not so where the first attempt leaves something behind: a descriptor
 // that is closed, a connection that is being made, whatever a function does.
 bool loop::begins_again(detail::pending& op, completion& event) noexcept {
-  if (!op.arrives_once_ || op.code() == opcode::close || op.code() == opcode::connect || op.code() == opcode::call)
-    return false;
+  if (!op.arrives_once_ || op.code() == opcode::close || op.code() == opcode::call) return false;
   if (op.scope_->requested_) {
     event.value = -ECANCELED;
     return false;
   }
+  if (op.code() == opcode::connect) return false;
   op.state_ = detail::pending::state::waiting_for_room;
   backlog_.push_back(op);
   return true;

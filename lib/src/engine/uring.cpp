@@ -5,6 +5,7 @@
 // filled but not yet visible to the kernel. A cancel's own completion and the bell's are swallowed here.
 
 #include <liburing.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <sched.h>
@@ -95,6 +96,13 @@ bool nops_take_results() {
   return taken;
 }
 
+// Such a socket always looks ready, so that when the listener's queue is full the kernel tries to connect again and
+// again, as task work, where a cancel does not find it; only then does it give the request to a thread of its own, where
+// a cancel does. So that is where it goes at once.
+bool may_wait_for_a_full_queue(const request& work) {
+  return work.code == opcode::connect && work.pointer_at<const sockaddr>(work.address)->sa_family == AF_UNIX;
+}
+
 class uring_engine final : public engine {
  public:
   uring_engine(const io_uring& ring, bool disabled, const engine_options& options)
@@ -145,7 +153,8 @@ class uring_engine final : public engine {
       if (in_kernel && !row.ends_by_itself) wish = runs::in_ring;
       const runs where = wish == runs::in_ring && !in_kernel ? runs::on_worker : wish;
       routes_[static_cast<std::uint8_t>(row.code)] = where;
-      direct_[static_cast<std::uint8_t>(row.code)] = where == runs::in_ring && row.kernel == row.code && !injects();
+      direct_[static_cast<std::uint8_t>(row.code)] =
+          where == runs::in_ring && row.kernel == row.code && row.code != opcode::connect && !injects();
     };
     // What needs a worker takes the kernel's where it can: submitting those is batched, handing over to ours is not.
     for (const opcode_info& row : opcode_table) settle(row, row.where == runs::on_worker ? runs::in_ring : row.where);
@@ -188,6 +197,7 @@ class uring_engine final : public engine {
         if (free == nullptr) return false;
         *free = work;
         free->code = describe(work.code).kernel;
+        if (may_wait_for_a_full_queue(work)) free->flags |= IOSQE_ASYNC;
         return true;
       }
       case runs::on_worker: workers_.submit(work); break;
