@@ -1,5 +1,6 @@
 #include <asyncfs/loop.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,10 @@ constexpr unsigned ready_a_turn = 1024;
 constexpr unsigned timers_a_turn = 256;
 constexpr int inline_steps = 64;
 constexpr std::size_t look_ahead = 4;  // completions
+constexpr std::size_t most_told = 20;  // of the operations in a deadlock
+// An engine without room mostly has some again when it is entered, or with the next completion. What is in flight may
+// wait for what was refused, though, and a kernel may lack memory: so it is asked again, this often.
+constexpr auto between_refusals = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -205,13 +210,40 @@ void loop::turn(const std::function<bool()>& done) {
   take_in_posts();
   run_ready();
   if (!timers_.empty()) fire_timers();
-  if (!backlog_.empty()) start_backlog();
+  const bool refused = !backlog_.empty() && !start_backlog();
   const bool idle = ready_.empty() && !engine_->has_finished_work() && !engine_->has_posts() && !done();
+  asyncfs::engine::wait how{.until_completion = idle && (!refused || refusals_ > 1), .deadline = timers_.earliest()};
+  if (refused) how.deadline = std::min(how.deadline, now() + between_refusals);
   const steady_time began = observer_ != nullptr ? now() : steady_time();
   meter_.rests();
-  engine_->enter({.until_completion = idle, .deadline = timers_.earliest()});
+  engine_->enter(how);
   meter_.resumes();
   if (observer_ != nullptr) observer_->entered(in_flight_, began, now());
+  if (how.until_completion && engine_->nothing_can_wake()) [[unlikely]]
+    report_deadlock();
+}
+
+void loop::report_deadlock() {
+  std::string what;
+  std::size_t waiting = 0;
+  const auto look_into = [&](auto&& self, cancel_scope& scope) -> void {
+    scope.operations_.for_each([&](const detail::pending& op) {
+      if (++waiting > most_told) return;
+      what.append(waiting == 1 ? " " : ", ").append(op.name());
+      if (op.site.line() != 0)
+        what.append(" (").append(op.site.file_name()).append(":").append(std::to_string(op.site.line())) += ')';
+    });
+    scope.children_.for_each([&](cancel_scope& child) { self(self, child); });
+  };
+  look_into(look_into, root_);
+  if (waiting > most_told) what.append(", and ").append(std::to_string(waiting - most_told)).append(" more");
+  if (waiting == 0)
+    what = "deadlock: tasks wait for each other, or for another loop; nothing can wake them";
+  else
+    what = "deadlock: " + std::to_string(waiting) + (waiting == 1 ? " task waits for" : " tasks wait for") + what +
+           (waiting == 1 ? "; nothing can wake it" : "; nothing can wake them");
+  if (root_.requested_) engine_->give_up(what + ", though all was cancelled");
+  throw std::logic_error(what);
 }
 
 void loop::take_in_completions() {
@@ -368,19 +400,23 @@ bool loop::hand_over(detail::pending& op) {
   return true;
 }
 
-void loop::start_backlog() {
+// False: the engine has no room for the first.
+bool loop::start_backlog() {
   while (detail::pending* op = backlog_.front()) {
-    if (op->bounded_ && bounded_in_flight_ >= in_flight_limit_) return;
+    if (op->bounded_ && bounded_in_flight_ >= in_flight_limit_) return true;
     static_cast<detail::backlog_hook&>(*op).unlink();
     try {
-      if (hand_over(*op)) continue;
+      if (!hand_over(*op)) {
+        backlog_.push_front(*op);
+        ++refusals_;
+        return false;
+      }
+      refusals_ = 0;
     } catch (const std::bad_alloc&) {
       end(*op, -ENOMEM);
-      continue;
     }
-    backlog_.push_front(*op);
-    return;
   }
+  return true;
 }
 
 // Ends an operation that no engine holds.

@@ -3,6 +3,7 @@
 #include <asyncfs/testing/explore.hpp>
 
 #include "../catch.hpp"
+#include "../support/death.hpp"
 
 using asyncfs::task;
 using asyncfs::testing::explore;
@@ -83,6 +84,28 @@ task<void> bit_of_everything() {
   for (int i = 0; i < 20; ++i) numbers[static_cast<std::size_t>(i)] = i;
   co_await asyncfs::for_each_concurrent(numbers, 5, write_read);
 }
+
+// Reads what the other of the two writes.
+task<void> pass_a_byte(simulation& world) {
+  const auto ends = world.make_pipe();
+  const asyncfs::file from(ends[0]), to(ends[1]);
+  const auto read = [](const asyncfs::file& in) -> task<void> {
+    std::array<std::byte, 1> byte;
+    const std::size_t got = co_await in.read(byte);
+    require(got == 1, "nothing was read");
+  };
+  const auto write = [](const asyncfs::file& out) -> task<void> {
+    co_await out.write(std::as_bytes(std::span("x", 1)));
+  };
+  co_await asyncfs::when_all(read(from), write(to));
+}
+
+// Nobody resumes it.
+struct forgotten {
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  void await_resume() const noexcept {}
+};
 
 }  // namespace
 
@@ -173,6 +196,46 @@ TEST_CASE("whoever waits for a peer learns that the peer's descriptor was droppe
   world.run([](auto drop, auto read) -> task<void> {
     co_await asyncfs::when_all(std::move(drop), std::move(read));
   }(drop_later(asyncfs::pipe_writer(ends[1])), read_all(reader)));
+}
+
+TEST_CASE("a task that waits for what nobody will do ends the run at once, and is named with its line") {
+  simulation world;
+  asyncfs::event never;
+  const auto wait = [](asyncfs::event& on) -> task<void> { co_await on.wait(); };
+  CHECK_THROWS_WITH(world.run(wait(never)), Catch::StartsWith("deadlock: 1 task waits for event.wait (") &&
+                                                Catch::Contains("simulator.cpp:") &&
+                                                Catch::EndsWith("; nothing can wake it"));
+  const auto both = [](asyncfs::event& on) -> task<void> {
+    const auto once = [](asyncfs::event& one) -> task<void> { co_await one.wait(); };
+    co_await asyncfs::when_all(once(on), once(on));
+  };
+  CHECK_THROWS_WITH(world.run(both(never)), Catch::StartsWith("deadlock: 2 tasks wait for event.wait ("));
+  const auto ends = world.make_pipe();
+  const asyncfs::file in(ends[0]), out(ends[1]);
+  const auto read = [](const asyncfs::file& from) -> task<void> {
+    std::array<std::byte, 1> byte;
+    co_await from.read(byte);
+  };
+  CHECK_THROWS_WITH(world.run(read(in)), Catch::StartsWith("deadlock: 1 task waits for read ("));
+}
+
+TEST_CASE("a task that cannot go on and cannot be cancelled ends the program, which says how to see it again") {
+  const auto words = tests::in_a_child([] {
+    simulation world({.seed = 7});
+    world.run([]() -> task<void> { co_await forgotten(); }());
+  });
+  CHECK(words.signal == SIGABRT);
+  CHECK(words.message.find("nothing can wake them, though all was cancelled") != std::string::npos);
+  CHECK(words.message.find("to see this again") != std::string::npos);
+}
+
+TEST_CASE("an operation that had no room is asked for again, though another waits for what it does") {
+  fault_plan plan = fault_plan::none();
+  plan.set(fault::queue_full, 0.9);
+  const auto found =
+      explore("queue_full", {.seeds = 500, .faults = plan}, [](simulation& world) { world.run(pass_a_byte(world)); });
+  CHECK(found.failures == 0);
+  CHECK(found.coverage.of(fault::queue_full) > 500);
 }
 
 TEST_CASE("a failure says how to see it again") {

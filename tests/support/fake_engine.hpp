@@ -35,6 +35,7 @@ class fake_engine final : public asyncfs::engine {
   std::size_t room = static_cast<std::size_t>(-1);  // how many more `submit` takes
   std::size_t refused = 0;
   std::function<void()> idle;
+  asyncfs::steady_time sleeps_until{};  // for `idle`: the latest that the loop would wake by itself
   asyncfs::steady_time clock{};
 
   void complete(std::uint64_t user_data, std::int32_t value, std::uint32_t flags = 0) {
@@ -69,6 +70,7 @@ class fake_engine final : public asyncfs::engine {
     for (asyncfs::request* r = slots_.data(); r != next_slot_; ++r) taken.push_back(*r);
     next_slot_ = slots_.data();
     if (!how.until_completion) return;
+    sleeps_until = how.deadline;
     if (idle) idle();
     if (has_finished_work() || has_posts()) return;
     if (how.deadline != asyncfs::steady_time::max()) {

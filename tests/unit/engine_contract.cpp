@@ -252,6 +252,31 @@ TEST_CASE("an engine that refuses a request is asked again, and none is lost") {
   CHECK(ended == 5);
 }
 
+TEST_CASE("a loop whose engine has no room for its only operation does not sleep until something else wakes it") {
+  fixture f({}, 0);
+  f.engine->room = 0;
+  bool ended = false;
+  asyncfs::start(f.home, read_some(), [&](auto) { ended = true; });
+  f.engine->idle = [&] {
+    if (!f.engine->taken.empty()) return f.engine->complete_first(0);
+    CHECK(f.engine->sleeps_until != asyncfs::steady_time::max());
+    if (f.engine->refused > 10) f.engine->room = 1;
+  };
+  f.home.run_until([&] { return ended; });
+  CHECK(f.engine->refused > 10);
+}
+
+TEST_CASE("an operation that had no slot is started before the loop sleeps, since others may wait for what it does") {
+  fixture f({}, 1);
+  int ended = 0;
+  for (int i = 0; i < 3; ++i) asyncfs::start(f.home, read_some(), [&](auto) { ++ended; });
+  f.engine->idle = [&] {
+    CHECK(f.engine->taken.size() == 3);
+    for (const request& r : std::vector(f.engine->taken)) f.engine->complete(r.user_data, 0);
+  };
+  f.home.run_until([&] { return ended == 3; });
+}
+
 TEST_CASE("what is cancelled while it waits for room ends at once, and never reaches the engine") {
   fixture f(limited(1));
   std::vector<int> values;

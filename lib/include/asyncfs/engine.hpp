@@ -101,6 +101,12 @@ class engine {
   // True while completed work waits to be reaped although nothing is in a kernel queue.
   [[nodiscard]] virtual bool has_finished_work() const noexcept = 0;
 
+  // True after an `enter` that would have slept for ever: no time, no completion and no other thread could have ended
+  // it. Only engines that know all of their world can tell.
+  [[nodiscard]] virtual bool nothing_can_wake() const noexcept { return false; }
+  // Ends the program, with whatever else the engine knows of how it came to this.
+  [[noreturn]] virtual void give_up(const std::string& why) const noexcept;
+
   [[nodiscard]] virtual steady_time now() noexcept { return std::chrono::steady_clock::now(); }
   [[nodiscard]] virtual std::uint64_t random() noexcept;
 

@@ -5,7 +5,8 @@
 //      then take in what other threads posted (bounded);
 //   2. run ready continuations, as many as were ready when the phase began (bounded), in order;
 //   3. make due timers ready (bounded);
-//   4. submit everything queued and wait, in one call; do not wait when work is ready.
+//   4. submit everything queued and wait, in one call; do not wait when work is ready, and not long when the engine had
+//      no room for some.
 //
 // Threads: everything but `post` belongs to the loop's thread. No user code ever runs inside the call that starts an
 // operation. Errors of operations are their results'; an exception that escapes a callback leaves `run_until`.
@@ -158,7 +159,7 @@ class loop {
   void take_in_posts();
   void run_ready();
   void fire_timers();
-  void start_backlog();
+  [[nodiscard]] bool start_backlog();
   bool hand_over(detail::pending& op);
   // A slot is no part of a kind, so that clearing it costs nothing before a kind that writes all of it.
   template <class Kind>
@@ -172,6 +173,7 @@ class loop {
     scope.operations_.push_back(op);
   }
   void end(detail::pending& op, std::int32_t value) noexcept;
+  void report_deadlock();
   void run(detail::ready_node& node);
   void run_observed(detail::ready_node& node);
   void note_start(const detail::pending& op, const request& work) noexcept;
@@ -187,6 +189,7 @@ class loop {
   std::size_t in_flight_limit_;
   int inline_budget_ = 0;
   detail::list<detail::pending, detail::backlog_hook> backlog_;
+  unsigned refusals_ = 0;  // of the backlog's first, in a row
   cancel_scope root_;
   std::size_t tasks_ = 0, parked_ = 0;
   detail::timer_heap timers_;

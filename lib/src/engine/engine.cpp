@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 #include "engine/factories.hpp"
 
@@ -18,6 +19,11 @@ std::uint64_t engine::random() noexcept {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
   return z ^ (z >> 31);
+}
+
+void engine::give_up(const std::string& why) const noexcept {
+  std::fprintf(stderr, "asyncfs: %s\n", why.c_str());
+  std::abort();
 }
 
 result<engine_kind> parse_engine_kind(std::string_view word) {

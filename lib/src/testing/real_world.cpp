@@ -11,6 +11,8 @@ namespace asyncfs::detail {
 
 namespace {
 
+constexpr short always_polled = POLLERR | POLLHUP | POLLNVAL;
+
 short events_of(const request& work) {
   if (work.code == opcode::poll_add) return static_cast<short>(work.options | POLLRDHUP);  // as the ring
   return describe(work.code).waits_for == readiness::output ? POLLOUT : POLLIN;
@@ -19,7 +21,7 @@ short events_of(const request& work) {
 class real_world final : public world {
  public:
   std::int32_t attempt(request& work, const std::shared_ptr<void>&, std::uint64_t& waits_on) override {
-    waits_on = 0;
+    waits_on = static_cast<std::uint32_t>(work.fd);  // so that those who wait for one descriptor are together
     if (!powered_ && work.code != opcode::close && work.code != opcode::nop && work.code != opcode::call) return -EIO;
     if ((work.flags & request::only_if_cached) != 0) return detail::attempt(work);
     if (!may_wait_for_a_peer(work)) return perform(work);
@@ -36,11 +38,17 @@ class real_world final : public world {
   bool look_outside(std::span<const request* const> waiting, std::chrono::milliseconds patience,
                     std::vector<std::size_t>& ready) override {
     if (waiting.empty()) return false;
+    // Each descriptor once: poll(2) takes no more than a process may have.
     polled_.clear();
-    for (const request* one : waiting) polled_.push_back({one->fd, events_of(*one), 0});
+    which_.clear();
+    for (const request* one : waiting) {
+      if (polled_.empty() || polled_.back().fd != one->fd) polled_.push_back({one->fd, 0, 0});
+      polled_.back().events = static_cast<short>(polled_.back().events | events_of(*one));
+      which_.push_back(polled_.size() - 1);
+    }
     if (::poll(polled_.data(), polled_.size(), static_cast<int>(patience.count())) > 0)
-      for (std::size_t i = 0; i < polled_.size(); ++i)
-        if (polled_[i].revents != 0) ready.push_back(i);
+      for (std::size_t i = 0; i < waiting.size(); ++i)
+        if ((polled_[which_[i]].revents & (events_of(*waiting[i]) | always_polled)) != 0) ready.push_back(i);
     return true;
   }
   void set_time(std::int64_t) noexcept override {}
@@ -53,6 +61,7 @@ class real_world final : public world {
     if (flags >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
   }
   std::vector<pollfd> polled_;
+  std::vector<std::size_t> which_;  // of these, for each that waits
   bool powered_ = true;
 };
 

@@ -4,6 +4,7 @@
 // A request goes through: queued (its effect lies ahead), perhaps waiting (for a peer), done (its completion lies ahead).
 // Virtual time moves when the loop sleeps, and by a microsecond at every visit, so that nothing can spin for ever.
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -30,11 +31,18 @@ constexpr nanoseconds a_visit = std::chrono::microseconds(1);
 constexpr auto a_glance = std::chrono::milliseconds(1);
 constexpr auto a_moment = std::chrono::milliseconds(20);
 constexpr auto patience = std::chrono::seconds(5);
+constexpr std::size_t waiters_a_visit = 64;
 constexpr std::int64_t delayed_factor = 1000;
 constexpr std::uint64_t soon_ns = 1000;
 constexpr std::uint16_t multishot = 1;  // of accept, in request::priority
 
 bool is_multishot(const request& work) { return work.code == opcode::accept && (work.priority & multishot) != 0; }
+
+// A directory has a link for each below it: proc(5) counts the threads so. False if it cannot be known.
+bool only_thread() {
+  struct stat threads{};
+  return ::stat("/proc/self/task", &threads) == 0 && threads.st_nlink == 3;
+}
 
 bool is_transfer(opcode code) {
   switch (code) {
@@ -65,8 +73,7 @@ class sim_engine final : public engine {
 
   [[nodiscard]] bool submit(const request& work) override {
     core& s = *shared_;
-    // Room comes with completions, so there must be something to complete.
-    if (!jobs_.empty() && s.random.happens(s.options.faults.of(fault::queue_full))) {
+    if (s.random.happens(s.options.faults.of(fault::queue_full))) {
       s.meet(fault::queue_full, 0, work.code);
       return false;
     }
@@ -128,8 +135,9 @@ class sim_engine final : public engine {
 
   void enter(const wait& how) noexcept override {
     ++count_.enters;
+    stuck_ = false;
     shared_->clock += a_visit;
-    look_outside({});
+    glance_outside();
     wake_waiting();  // descriptors that were dropped since, without an operation
     run_events(shared_->clock);
     if (!how.until_completion) return;
@@ -145,9 +153,14 @@ class sim_engine final : public engine {
         sleep_until(next);
         run_events(next);
       } else if (!wait_for_news()) {
-        shared_->give_up("the loop sleeps, and nothing is left that could wake it", in_flight());
+        stuck_ = true;
+        return;
       }
     }
+  }
+  [[nodiscard]] bool nothing_can_wake() const noexcept override { return stuck_; }
+  [[noreturn]] void give_up(const std::string& why) const noexcept override {
+    shared_->give_up(why.c_str(), in_flight());
   }
 
  protected:
@@ -290,11 +303,13 @@ class sim_engine final : public engine {
     one.now = job::stage::waiting;
     one.waits_on = on;
     waiting_[on].push_back(&one);
+    ++waiters_;
     shared_->note(event_log::event::waits, one.number, one.work.code, 0);
   }
   void stop_waiting(job& one) {
     const auto found = waiting_.find(one.waits_on);
     std::erase(found->second, &one);
+    --waiters_;
     if (found->second.empty()) waiting_.erase(found);
     one.now = job::stage::queued;
   }
@@ -326,6 +341,13 @@ class sim_engine final : public engine {
     jobs_.erase(one.work.user_data);
   }
 
+  // At a cost that is spread over the visits, however many wait.
+  void glance_outside() {
+    glance_due_ += waiters_a_visit;
+    if (glance_due_ < waiters_) return;
+    glance_due_ = 0;
+    look_outside({});
+  }
   // Real descriptors. Whether something came that nobody looks at yet.
   bool look_outside(std::chrono::milliseconds how_long) {
     if (waiting_.empty()) return false;
@@ -352,6 +374,7 @@ class sim_engine final : public engine {
     return false;
   }
   bool wait_for_bell() {
+    if (only_thread()) return has_posts();
     if (!fall_asleep()) return true;
     std::unique_lock lock(mutex_);
     news_.wait_for(lock, patience, [this] { return rung_; });
@@ -379,7 +402,9 @@ class sim_engine final : public engine {
   std::vector<job*> outside_;
   std::vector<const request*> outside_work_;
   std::vector<std::size_t> ready_;
+  std::size_t waiters_ = 0, glance_due_ = 0;
   bool something_outside_ = false;
+  bool stuck_ = false;  // since the last `enter`
   std::uint64_t last_event_ = 0, newest_delivered_ = 0;
   std::mutex mutex_;
   std::condition_variable news_;

@@ -12,6 +12,7 @@
 //
 // Two kinds of world: files in memory (the default; stream sockets and pipes too), and real files, on which the same
 // orders and faults are played with real system calls. Sleeping takes no time. offload runs its function in place.
+// A run in which nothing can go on (tasks wait for what nobody will do) throws std::logic_error that says what waits.
 // Loops that the program makes itself take part with `options()`, one at a time.
 #pragma once
 
