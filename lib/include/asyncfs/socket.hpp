@@ -134,7 +134,7 @@ task<std::size_t> receive_all(const socket& from, std::span<std::byte> buffer);
 // One task at a time may wait in `next`; another may call `stop`. When the queue is full the request is cancelled and
 // armed again later; connections nobody took are closed. The request belongs to the scope of the task that last waited,
 // or what that scope was part of. Must be stopped, or that scope cancelled and ended, before it is destroyed.
-class listener : private detail::pending {
+class listener final : private detail::pending {
  public:
   static constexpr std::size_t most_queued = 256;
 
