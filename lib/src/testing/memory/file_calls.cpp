@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <numeric>
+#include <span>
 
 #include "testing/memory/memory_world.hpp"
 
@@ -60,7 +62,9 @@ std::int32_t memory_world::open(int fd, std::string_view path, std::uint64_t fla
   const bool nameless = (bits & O_TMPFILE) == O_TMPFILE;
   const bool creates = (bits & O_CREAT) != 0 && !nameless;
   const bool exclusive = creates && (bits & O_EXCL) != 0;
-  tree::place there = find(fd, path, {.follow_last = (bits & O_NOFOLLOW) == 0 && !exclusive, .resolve = resolve});
+  if (creates && (bits & O_DIRECTORY) != 0) return -EINVAL;  // since 6.4, whatever there is
+  const bool follows = (bits & O_NOFOLLOW) == 0 && !exclusive;
+  tree::place there = find(fd, path, {.follow_last = follows, .follow_slash = !creates, .resolve = resolve});
   const auto give_file = [&](node& file) {
     return give({.file = &file, .flags = bits & ~(O_CREAT | O_EXCL | O_TRUNC), .path = std::string(path)});
   };
@@ -71,11 +75,9 @@ std::int32_t memory_world::open(int fd, std::string_view path, std::uint64_t fla
     if (!writes(bits)) return -EINVAL;
     return give_file(tree_->create_nameless(new_mode));
   }
-  if (there.error == ENOENT && creates && there.parent != nullptr) {
-    if (there.must_be_directory) return -EISDIR;
-    if ((bits & O_DIRECTORY) != 0) return -EINVAL;
+  if (creates && there.parent != nullptr && there.must_be_directory) return -EISDIR;
+  if (there.error == ENOENT && creates && there.parent != nullptr)
     return give_file(tree_->create(*there.parent, there.name, new_mode));
-  }
   if (there.error != 0) return -there.error;
   node& file = *there.file;
   if (exclusive) return -EEXIST;
@@ -143,6 +145,17 @@ std::int32_t memory_world::statx(const request& work) {
   return 0;
 }
 
+namespace {
+
+std::size_t bytes_of(const request& work) {
+  if (work.code != opcode::readv && work.code != opcode::writev) return work.length;
+  const std::span pieces(work.pointer_at<const iovec>(work.address), work.length);
+  return std::accumulate(pieces.begin(), pieces.end(), std::size_t{0},
+                         [](std::size_t sum, const iovec& one) { return sum + one.iov_len; });
+}
+
+}  // namespace
+
 // ---- transfers -----------------------------------------------------------------------------------------------------
 
 std::int32_t memory_world::transfer(const request& work) {
@@ -156,6 +169,7 @@ std::int32_t memory_world::transfer(const request& work) {
   if (many && work.length > IOV_MAX) return -EINVAL;
   if (work.offset != at_position && static_cast<std::int64_t>(work.offset) < 0) return -EINVAL;
   if (one->sink == nullptr && (to_memory ? !reads(one->flags) : !writes(one->flags))) return -EBADF;
+  if (!is_receive && !is_send && bytes_of(work) == 0) return 0;
   const iovec single{work.pointer_at<void>(work.address), work.length};
   const iovec* const pieces = many ? work.pointer_at<const iovec>(work.address) : &single;
   const std::size_t count = many ? work.length : 1;
@@ -212,18 +226,18 @@ std::int32_t memory_world::write_from(opened& to, std::uint64_t offset, const ch
 std::int32_t memory_world::copy_file_range(const request& work) {
   opened* const to = at(work.fd);
   opened* const from = at(work.file_index);
-  if (to == nullptr || from == nullptr) return -EBADF;
+  if (to == nullptr || from == nullptr || ((to->flags | from->flags) & O_PATH) != 0) return -EBADF;
   if (to->file == nullptr || from->file == nullptr) return -EINVAL;
   if (to->file->is_directory() || from->file->is_directory()) return -EISDIR;
   if (!to->file->is_regular() || !from->file->is_regular()) return -EINVAL;
   if (!writes(to->flags) || !reads(from->flags) || (to->flags & O_APPEND) != 0) return -EBADF;
   const std::uint64_t source = work.address, target = work.offset, size = from->file->data.size();
   if (static_cast<std::int64_t>(source) < 0 || static_cast<std::int64_t>(target) < 0) return -EINVAL;
-  if (to->file == from->file && source < target + work.length && target < source + work.length) return -EINVAL;
+  const std::uint64_t wanted = source < size ? std::min<std::uint64_t>(work.length, size - source) : 0;
+  if (to->file == from->file && source < target + wanted && target < source + wanted) return -EINVAL;
   std::uint64_t done = 0;
   std::array<char, pages::page_size> piece;
-  for (const std::uint64_t wanted = source < size ? std::min<std::uint64_t>(work.length, size - source) : 0;
-       done < wanted;) {
+  while (done < wanted) {
     const std::size_t count = std::min<std::uint64_t>(piece.size(), wanted - done);
     from->file->data.read(source + done, piece.data(), count);
     const std::int32_t moved = write_from(*to, target + done, piece.data(), count, 0);
@@ -236,7 +250,7 @@ std::int32_t memory_world::copy_file_range(const request& work) {
 std::int32_t memory_world::clone(const request& work) {
   opened* const to = at(work.fd);
   opened* const from = at(work.file_index);
-  if (to == nullptr || from == nullptr) return -EBADF;
+  if (to == nullptr || from == nullptr || ((to->flags | from->flags) & O_PATH) != 0) return -EBADF;
   if (from->file == nullptr || to->file == nullptr) return -EXDEV;
   if (from->file->is_directory() || to->file->is_directory()) return -EISDIR;
   if (!from->file->is_regular() || !to->file->is_regular()) return -EINVAL;
@@ -248,7 +262,7 @@ std::int32_t memory_world::clone(const request& work) {
 
 std::int32_t memory_world::seek(const request& work) {
   opened* const one = at(work.fd);
-  if (one == nullptr) return -EBADF;
+  if (one == nullptr || (one->flags & O_PATH) != 0) return -EBADF;
   if (one->file == nullptr || one->end) return -ESPIPE;
   const std::uint64_t size = one->file->data.size();
   const auto offset = static_cast<std::int64_t>(work.offset);
@@ -277,7 +291,7 @@ std::int32_t memory_world::seek(const request& work) {
 
 std::int32_t memory_world::fsync(const request& work) {
   std::int32_t error = 0;
-  node* const file = file_at(work.fd, error);
+  node* const file = usable_file_at(work.fd, error);
   if (file == nullptr) return error;
   if (!file->is_regular() && !file->is_directory()) return -EINVAL;
   tree_->sync(*file, (work.options & 1u) != 0);
@@ -286,18 +300,19 @@ std::int32_t memory_world::fsync(const request& work) {
 
 std::int32_t memory_world::fallocate(const request& work) {
   std::int32_t error = 0;
-  node* const file = file_at(work.fd, error);
+  node* const file = usable_file_at(work.fd, error);
   if (file == nullptr) return error == -EINVAL ? -ESPIPE : error;
-  if (!writes(at(work.fd)->flags)) return -EBADF;
-  if (!file->is_regular()) return file->is_directory() ? -EISDIR : -ENODEV;
   const std::uint64_t offset = work.offset, length = work.address;
   if (length == 0 || static_cast<std::int64_t>(offset) < 0 || static_cast<std::int64_t>(length) < 0) return -EINVAL;
   const auto mode = static_cast<int>(work.length);
+  const bool known = mode == 0 || mode == FALLOC_FL_KEEP_SIZE || mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+  if (!known) return -EOPNOTSUPP;
+  if (!writes(at(work.fd)->flags)) return -EBADF;
+  if (!file->is_regular()) return file->is_directory() ? -EISDIR : -ENODEV;
   if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
     if (offset < file->data.size()) tree_->punch(*file, offset, std::min(length, file->data.size() - offset));
     return 0;
   }
-  if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE) return -EOPNOTSUPP;
   if (offset + length > largest_file) return -EFBIG;
   if (!tree_->allocate(*file, offset, length)) return -ENOSPC;
   if (mode == 0 && offset + length > file->data.size()) tree_->resize(*file, offset + length);
@@ -306,7 +321,7 @@ std::int32_t memory_world::fallocate(const request& work) {
 
 std::int32_t memory_world::ftruncate(const request& work) {
   std::int32_t error = 0;
-  node* const file = file_at(work.fd, error);
+  node* const file = usable_file_at(work.fd, error);
   if (file == nullptr) return error;
   if (!writes(at(work.fd)->flags) || !file->is_regular() || static_cast<std::int64_t>(work.offset) < 0) return -EINVAL;
   if (work.offset > largest_file) return -EFBIG;

@@ -206,6 +206,13 @@ node* memory_world::file_at(int fd, std::int32_t& error) noexcept {
   return one->file;
 }
 
+node* memory_world::usable_file_at(int fd, std::int32_t& error) noexcept {
+  node* const found = file_at(fd, error);
+  if (found == nullptr || (at(fd)->flags & O_PATH) == 0) return found;
+  error = -EBADF;
+  return nullptr;
+}
+
 node* memory_world::directory_at(int fd, std::string_view path, std::int32_t& error) noexcept {
   if (fd == AT_FDCWD || path.starts_with('/')) return &tree_->root();
   node* const found = file_at(fd, error);
@@ -228,6 +235,10 @@ tree::place memory_world::find(const request& work, std::uint64_t path_field, bo
   return find(work.fd, work.pointer_at<const char>(path_field), {.follow_last = follow});
 }
 
+tree::place memory_world::find_name(int fd, std::string_view path) {
+  return find(fd, path, {.follow_last = false, .follow_slash = false});
+}
+
 // ---- the small ones ------------------------------------------------------------------------------------------------
 
 std::int32_t memory_world::nothing(const request&) { return 0; }
@@ -239,7 +250,7 @@ std::int32_t memory_world::call_function(const request& work) {
 
 std::int32_t memory_world::advise(const request& work) {
   const opened* const one = at(work.fd);
-  if (one == nullptr) return -EBADF;
+  if (one == nullptr || (one->flags & O_PATH) != 0) return -EBADF;
   if (one->file == nullptr) return -ESPIPE;
   const bool known = work.code == opcode::sync_file_range ? work.options < 8 : work.options <= POSIX_FADV_NOREUSE;
   return known ? 0 : -EINVAL;

@@ -58,8 +58,12 @@ class memory_world final : public world, public simulated_descriptors {
   int give(opened what);
   [[nodiscard]] node* directory_at(int fd, std::string_view path, std::int32_t& error) noexcept;
   [[nodiscard]] node* file_at(int fd, std::int32_t& error) noexcept;
+  // The same of a descriptor that must be more than a place (O_PATH).
+  [[nodiscard]] node* usable_file_at(int fd, std::int32_t& error) noexcept;
   [[nodiscard]] tree::place find(const request& work, std::uint64_t path_field, bool follow);
   [[nodiscard]] tree::place find(int fd, std::string_view path, const tree::how& how);
+  // Where a name is that is to be made, moved or removed.
+  [[nodiscard]] tree::place find_name(int fd, std::string_view path);
 
   // One a system call.
   std::int32_t open(int fd, std::string_view path, std::uint64_t flags, std::uint32_t mode, std::uint64_t resolve);

@@ -25,10 +25,13 @@ const char* text(const request& work, std::uint64_t field) { return work.pointer
 
 unsigned char entry_type(const node& file) { return static_cast<unsigned char>((file.now.mode & S_IFMT) >> 12); }
 
-bool is_attribute_name(std::string_view name) {
-  return name.starts_with("user.") || name.starts_with("trusted.") || name.starts_with("security.") ||
-         name.starts_with("system.");
+// 0, or why no attribute can have this name.
+std::int32_t refused_name(std::string_view name) {
+  for (const std::string_view known : {"user.", "trusted.", "security.", "system."})
+    if (name.starts_with(known)) return name == known ? -EINVAL : 0;
+  return -EOPNOTSUPP;
 }
+bool is_name_length(std::string_view name) { return !name.empty() && name.size() <= 255; }
 
 bool is_below(const node& below, const node& above) {
   for (const node* one = &below;; one = one->parent) {
@@ -42,7 +45,7 @@ bool is_below(const node& below, const node& above) {
 // ---- making and removing -------------------------------------------------------------------------------------------
 
 std::int32_t memory_world::mkdirat(const request& work) {
-  const tree::place there = find(work, work.address, false);
+  const tree::place there = find_name(work.fd, text(work, work.address));
   if (there.file != nullptr) return -EEXIST;
   if (there.error != ENOENT || there.parent == nullptr) return -there.error;
   tree_->create(*there.parent, there.name, S_IFDIR | (work.length & 07777 & ~022u));
@@ -50,20 +53,21 @@ std::int32_t memory_world::mkdirat(const request& work) {
 }
 
 std::int32_t memory_world::mknodat(const request& work) {
-  const tree::place there = find(work, work.address, false);
+  const tree::place there = find_name(work.fd, text(work, work.address));
   if (there.file != nullptr) return -EEXIST;
   if (there.error != ENOENT || there.parent == nullptr) return -there.error;
   std::uint32_t mode = work.length;
   if ((mode & S_IFMT) == 0) mode |= S_IFREG;
   if (S_ISDIR(mode)) return -EPERM;
   if (S_ISLNK(mode)) return -EINVAL;
+  if (there.must_be_directory) return -ENOENT;
   node& made = tree_->create(*there.parent, there.name, (mode & S_IFMT) | (mode & 07777 & ~022u));
   made.device = work.offset;
   return 0;
 }
 
 std::int32_t memory_world::unlinkat(const request& work) {
-  const tree::place there = find(work, work.address, false);
+  const tree::place there = find_name(work.fd, text(work, work.address));
   const bool directory = (work.options & AT_REMOVEDIR) != 0;
   if (there.error != 0) return -there.error;
   if (there.parent == nullptr) return directory ? (there.name == "." ? -EINVAL : -ENOTEMPTY) : -EISDIR;
@@ -79,18 +83,24 @@ std::int32_t memory_world::renameat(const request& work) {
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ||
       flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
     return -EINVAL;
-  const tree::place from = find(work, work.address, false);
-  const tree::place to = find(static_cast<int>(work.length), text(work, work.offset), {.follow_last = false});
-  if (from.error != 0) return -from.error;
-  if (to.error != 0 && (to.error != ENOENT || to.parent == nullptr)) return -to.error;
-  if (from.parent == nullptr || to.parent == nullptr) return -EBUSY;
-  if (to.error == ENOENT && to.must_be_directory && !from.file->is_directory()) return -ENOTDIR;
-  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0, keeps = (flags & RENAME_NOREPLACE) != 0;
+  const tree::place from = find_name(work.fd, text(work, work.address));
+  const tree::place to = find_name(static_cast<int>(work.length), text(work, work.offset));
+  // In Linux's order: the ways there, what no name can be given to, what is there.
+  for (const tree::place* one : {&from, &to})
+    if (one->error != 0 && one->parent == nullptr) return -one->error;
+  if (from.parent == nullptr) return -EBUSY;
+  if (to.parent == nullptr) return keeps ? -EEXIST : -EBUSY;
+  if (from.file == nullptr) return -ENOENT;
+  if (to.file != nullptr && keeps) return -EEXIST;
   if (exchange && to.file == nullptr) return -ENOENT;
-  if (to.file != nullptr && (flags & RENAME_NOREPLACE) != 0) return -EEXIST;
-  if (to.file == from.file) return 0;
+  if (exchange && to.must_be_directory && !to.file->is_directory()) return -ENOTDIR;
+  const bool slash = from.must_be_directory || (!exchange && to.must_be_directory);
+  if (slash && !from.file->is_directory()) return -ENOTDIR;
   if (from.file->is_directory() && is_below(*to.parent, *from.file)) return -EINVAL;
-  if (exchange && to.file->is_directory() && is_below(*from.parent, *to.file)) return -EINVAL;
+  if (to.file != nullptr && to.file->is_directory() && is_below(*from.parent, *to.file))
+    return exchange ? -EINVAL : -ENOTEMPTY;
+  if (to.file == from.file) return 0;
   if (to.file != nullptr && !exchange) {
     if (from.file->is_directory() && !to.file->is_directory()) return -ENOTDIR;
     if (!from.file->is_directory() && to.file->is_directory()) return -EISDIR;
@@ -117,11 +127,11 @@ std::int32_t memory_world::linkat(const request& work) {
     if (from.error != 0) return -from.error;
     file = from.file;
   }
-  const tree::place to = find(static_cast<int>(work.length), text(work, work.offset), {.follow_last = false});
+  const tree::place to = find_name(static_cast<int>(work.length), text(work, work.offset));
   if (to.file != nullptr) return -EEXIST;
   if (to.error != ENOENT || to.parent == nullptr) return -to.error;
-  if (file->is_directory()) return -EPERM;
   if (to.must_be_directory) return -ENOENT;
+  if (file->is_directory()) return -EPERM;
   tree_->link(*to.parent, to.name, *file);
   return 0;
 }
@@ -130,7 +140,7 @@ std::int32_t memory_world::symlinkat(const request& work) {
   const std::string target = text(work, work.address);
   if (target.empty()) return -ENOENT;
   if (target.size() >= 4096) return -ENAMETOOLONG;
-  const tree::place there = find(work, work.offset, false);
+  const tree::place there = find_name(work.fd, text(work, work.offset));
   if (there.file != nullptr) return -EEXIST;
   if (there.error != ENOENT || there.parent == nullptr) return -there.error;
   if (there.must_be_directory) return -ENOENT;
@@ -141,7 +151,8 @@ std::int32_t memory_world::symlinkat(const request& work) {
 
 std::int32_t memory_world::readlinkat(const request& work) {
   node* file = nullptr;
-  if (*text(work, work.address) == '\0') {
+  const bool of_descriptor = *text(work, work.address) == '\0';
+  if (of_descriptor) {
     std::int32_t error = 0;
     file = file_at(work.fd, error);
     if (file == nullptr) return error;
@@ -150,7 +161,7 @@ std::int32_t memory_world::readlinkat(const request& work) {
     if (there.error != 0) return -there.error;
     file = there.file;
   }
-  if (!file->is_link()) return -EINVAL;
+  if (!file->is_link()) return of_descriptor ? -ENOENT : -EINVAL;
   const std::size_t count = std::min<std::size_t>(work.length, file->target.size());
   std::memcpy(work.pointer_at<char>(work.offset), file->target.data(), count);
   return static_cast<std::int32_t>(count);
@@ -159,8 +170,8 @@ std::int32_t memory_world::readlinkat(const request& work) {
 // ---- listing -------------------------------------------------------------------------------------------------------
 
 std::int32_t memory_world::read_entries(opened& from, std::byte* buffer, std::size_t capacity) {
-  if (from.file == nullptr || !from.file->is_directory()) return -ENOTDIR;
   if ((from.flags & O_PATH) != 0) return -EBADF;
+  if (from.file == nullptr || !from.file->is_directory()) return -ENOTDIR;
   if (from.file->is_dead()) return -ENOENT;
   std::size_t used = 0;
   // struct linux_dirent64: inode, offset, record length, type, name.
@@ -227,9 +238,8 @@ std::int32_t memory_world::set_mode(const request& work) {
   node* file = nullptr;
   std::int32_t error = 0;
   if (work.code == opcode::fchmod) {
-    file = file_at(work.fd, error);
+    file = usable_file_at(work.fd, error);
     if (file == nullptr) return error;
-    if ((at(work.fd)->flags & O_PATH) != 0) return -EBADF;
   } else {
     const tree::place there = find(work, work.address, true);
     if (there.error != 0) return -there.error;
@@ -266,7 +276,7 @@ std::int32_t memory_world::set_times(const request& work) {
   node* file = nullptr;
   std::int32_t error = 0;
   if (work.address == 0) {
-    file = file_at(work.fd, error);
+    file = usable_file_at(work.fd, error);
     if (file == nullptr) return error;
   } else {
     const tree::place there = find(work, work.address, (work.options & AT_SYMLINK_NOFOLLOW) == 0);
@@ -292,19 +302,20 @@ std::int32_t memory_world::set_times(const request& work) {
 }
 
 std::int32_t memory_world::set_attribute(const request& work) {
+  const std::string name = text(work, work.address);
+  if (!is_name_length(name)) return -ERANGE;
   node* file = nullptr;
   std::int32_t error = 0;
   if (work.code == opcode::fsetxattr) {
-    file = file_at(work.fd, error);
+    file = usable_file_at(work.fd, error);
     if (file == nullptr) return error;
   } else {
     const tree::place there = find(AT_FDCWD, text(work, work.extra), {});
     if (there.error != 0) return -there.error;
     file = there.file;
   }
-  const std::string name = text(work, work.address);
-  if (name.empty() || name.size() > 255) return -ERANGE;
-  if (!is_attribute_name(name)) return -EOPNOTSUPP;
+  error = refused_name(name);
+  if (error != 0) return error;
   if (name.starts_with("user.") && !file->is_regular() && !file->is_directory()) return -EPERM;
   const bool there = file->now.extended.contains(name);
   if ((work.options & XATTR_CREATE) != 0 && there) return -EEXIST;
@@ -315,18 +326,20 @@ std::int32_t memory_world::set_attribute(const request& work) {
 }
 
 std::int32_t memory_world::get_attribute(const request& work) {
+  const std::string name = text(work, work.address);
+  if (!is_name_length(name)) return -ERANGE;
   node* file = nullptr;
   std::int32_t error = 0;
   if (work.code == opcode::fgetxattr) {
-    file = file_at(work.fd, error);
+    file = usable_file_at(work.fd, error);
     if (file == nullptr) return error;
   } else {
     const tree::place there = find(AT_FDCWD, text(work, work.extra), {});
     if (there.error != 0) return -there.error;
     file = there.file;
   }
-  const std::string name = text(work, work.address);
-  if (!is_attribute_name(name)) return -EOPNOTSUPP;
+  error = refused_name(name);
+  if (error != 0) return error;
   const auto found = file->now.extended.find(name);
   if (found == file->now.extended.end()) return -ENODATA;
   if (work.length == 0) return static_cast<std::int32_t>(found->second.size());
@@ -337,7 +350,7 @@ std::int32_t memory_world::get_attribute(const request& work) {
 
 std::int32_t memory_world::list_attributes(const request& work) {
   std::int32_t error = 0;
-  node* const file = file_at(work.fd, error);
+  node* const file = usable_file_at(work.fd, error);
   if (file == nullptr) return error;
   std::string all;
   for (const auto& [name, value] : file->now.extended) all.append(name).push_back('\0');
@@ -348,11 +361,13 @@ std::int32_t memory_world::list_attributes(const request& work) {
 }
 
 std::int32_t memory_world::remove_attribute(const request& work) {
-  std::int32_t error = 0;
-  node* const file = file_at(work.fd, error);
-  if (file == nullptr) return error;
   const std::string name = text(work, work.address);
-  if (!is_attribute_name(name)) return -EOPNOTSUPP;
+  if (!is_name_length(name)) return -ERANGE;
+  std::int32_t error = 0;
+  node* const file = usable_file_at(work.fd, error);
+  if (file == nullptr) return error;
+  error = refused_name(name);
+  if (error != 0) return error;
   if (file->now.extended.erase(name) == 0) return -ENODATA;
   tree_->touch(*file, false);
   return 0;

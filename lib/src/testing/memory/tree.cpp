@@ -77,7 +77,7 @@ tree::place tree::find(node& from, std::string_view path, const how& options) {
       found = entry->second;
     }
     const bool self = name == "." || name == "..";
-    if (found != nullptr && found->is_link() && (!last || options.follow_last || slash)) {
+    if (found != nullptr && found->is_link() && (!last || options.follow_last || (slash && options.follow_slash))) {
       if ((options.resolve & RESOLVE_NO_SYMLINKS) != 0) return at.error = ELOOP, at;
       if (++followed > most_links_followed) return at.error = ELOOP, at;
       std::string target = found->target;
@@ -146,11 +146,11 @@ void tree::rename(node& from, const std::string& name, node& to, const std::stri
   const auto there = to.entries.find(new_name);
   node* const replaced = there == to.entries.end() ? nullptr : there->second;
   journal_.push_back({.parent = &to,
-          .name = new_name,
-          .file = moved,
+                      .name = new_name,
+                      .file = moved,
                       .second_parent = &from,
-          .second_name = name,
-          .second_file = exchange ? replaced : nullptr});
+                      .second_name = name,
+                      .second_file = exchange ? replaced : nullptr});
   if (exchange)
     from.entries[name] = replaced;
   else
@@ -293,9 +293,12 @@ pages mixture(const pages& before, const pages& now, const chooser& choose) {
   // It has grown all the way, not at all, or to a page in between.
   const std::uint64_t low = std::min(before.size(), now.size()), high = std::max(before.size(), now.size());
   const std::uint64_t which = choose(3), steps = (high - low) / pages::page_size + 1;
-  const std::uint64_t size = which == 0 ? low : which == 1 ? high : std::min(high, low + choose(steps) * pages::page_size);
+  const std::uint64_t size = which == 0   ? low
+                             : which == 1 ? high
+                                          : std::min(high, low + choose(steps) * pages::page_size);
   pages found = before;
-  for (std::uint64_t at = now.next_data(0); at < std::min(size, now.size()); at = now.next_data(at + pages::page_size)) {
+  for (std::uint64_t at = now.next_data(0); at < std::min(size, now.size());
+       at = now.next_data(at + pages::page_size)) {
     const std::uint64_t index = at / pages::page_size;
     at = index * pages::page_size;
     const pages::page_ptr written = now.page_at(index), old = before.page_at(index);

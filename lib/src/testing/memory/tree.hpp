@@ -27,6 +27,7 @@ class tree {
 
   struct how {
     bool follow_last = true;
+    bool follow_slash = true;  // a last link with a slash behind it; not where the name itself is made, moved or removed
     std::uint64_t resolve = 0;  // RESOLVE_*
   };
   // Where a path leads. `error` is 0 or an errno; with ENOENT, `parent` is set when only the last name is missing.
