@@ -77,7 +77,7 @@ tree::place tree::find(node& from, std::string_view path, const how& options) {
       found = entry->second;
     }
     const bool self = name == "." || name == "..";
-    if (found != nullptr && found->is_link() && (!last || options.follow_last || (slash && options.follow_slash))) {
+    if (found != nullptr && found->is_link() && (!last || (slash ? options.follow_slash : options.follow_last))) {
       if ((options.resolve & RESOLVE_NO_SYMLINKS) != 0) return at.error = ELOOP, at;
       if (++followed > most_links_followed) return at.error = ELOOP, at;
       std::string target = found->target;
