@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <system_error>
 
+#include <asyncfs/detail/joint.hpp>
+
 namespace asyncfs {
 
-namespace {
-
-bool is_cancellation(const std::exception_ptr& error) noexcept {
+bool detail::is_cancellation(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const std::system_error& e) {
@@ -18,9 +18,9 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
   }
 }
 
-}  // namespace
-
-bool scope::ended_as_told(const std::exception_ptr& error) const noexcept { return quiet_ && is_cancellation(error); }
+bool scope::ended_as_told(const std::exception_ptr& error) const noexcept {
+  return quiet_ && detail::is_cancellation(error);
+}
 
 void scope::fail(std::exception_ptr error) noexcept {
   if (first_error_) return;
@@ -30,7 +30,7 @@ void scope::fail(std::exception_ptr error) noexcept {
 
 void scope::take_in(std::exception_ptr error) noexcept {
   if (first_error_ || ended_as_told(error)) return;
-  if (on_error_ && !(cancelled() && is_cancellation(error))) {
+  if (on_error_ && !(cancelled() && detail::is_cancellation(error))) {
     try {
       return on_error_(std::move(error));
     } catch (...) {

@@ -10,10 +10,13 @@
 // same are destroyed (a descriptor is closed). Cancelling the awaiting task cancels all of them.
 // Nesting them takes stack, since each begins what it was given from within: a hundred thousand levels fit into 8 MiB
 // when optimised, fewer when not. A recursion without a bound does its work in a scope instead.
-// Loop thread only. Errors: the first exception for when_all; for when_any, when all failed, `all_failed`.
+// Loop thread only. Errors: the first exception for when_all; for when_any, when all failed, `all_failed`, or when some
+// were cancelled with the awaiting task, std::errc::operation_canceled.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <exception>
 #include <expected>
 #include <stdexcept>
@@ -52,6 +55,13 @@ class all_failed : public std::runtime_error {
 };
 
 namespace detail {
+
+// None succeeded. Where the awaiting task was cancelled, and not only failure came first, it ends as cancelled tasks do.
+[[noreturn]] inline void throw_all_failed(std::vector<std::exception_ptr> reasons, const cancel_scope& scope) {
+  if (scope.cancelled() && std::ranges::any_of(reasons, is_cancellation))
+    throw_failure(failure(ECANCELED).error(), "when_any");
+  throw all_failed(std::move(reasons));
+}
 
 template <class T>
 settled<T> settle(task<T>& done) {
@@ -118,7 +128,8 @@ task<std::variant<storable<T>...>> any_of(std::tuple<task<T>...> tasks) {
   if (winner == joint::none) {
     std::vector<std::exception_ptr> reasons;
     std::apply([&](task<T>&... one) { (reasons.push_back(settle(one).error()), ...); }, tasks);
-    throw all_failed(std::move(reasons));
+    const task_context at = co_await this_task;
+    throw_all_failed(std::move(reasons), at.scope);
   }
   std::optional<std::variant<storable<T>...>> value;
   at_index(tasks, winner, [&](auto& one, auto i) { value.emplace(std::in_place_index<i>, take_from(one)); });
@@ -175,8 +186,7 @@ task<std::vector<settled<T>>> when_all_settled(std::vector<task<T>> tasks) {
 
 // The first that succeeds, at its index in the variant. Failures do not count unless all fail.
 template <awaitable... A>
-  requires(sizeof...(A) > 0)
-task<std::variant<detail::storable<awaited_t<A>>...>> when_any(A... what) {
+requires(sizeof...(A) > 0) task<std::variant<detail::storable<awaited_t<A>>...>> when_any(A... what) {
   return detail::any_of(detail::as_tasks(std::move(what)...));
 }
 // Of no tasks at all, none succeeds.
@@ -186,7 +196,8 @@ task<first_success<T>> when_any(std::vector<task<T>> tasks) {
   if (winner == detail::joint::none) {
     std::vector<std::exception_ptr> reasons;
     for (task<T>& one : tasks) reasons.push_back(detail::settle(one).error());
-    throw all_failed(std::move(reasons));
+    const task_context at = co_await this_task;
+    detail::throw_all_failed(std::move(reasons), at.scope);
   }
   if constexpr (std::is_void_v<T>) {
     co_return first_success<T>{winner};
@@ -198,8 +209,7 @@ task<first_success<T>> when_any(std::vector<task<T>> tasks) {
 
 // The first that ends: its value at its index in the variant, or what it threw.
 template <awaitable... A>
-  requires(sizeof...(A) > 0)
-task<std::variant<detail::storable<awaited_t<A>>...>> race(A... what) {
+requires(sizeof...(A) > 0) task<std::variant<detail::storable<awaited_t<A>>...>> race(A... what) {
   return detail::race_of(detail::as_tasks(std::move(what)...));
 }
 // Throws std::invalid_argument for no tasks: none would ever end.
@@ -216,4 +226,4 @@ task<first_success<T>> race(std::vector<task<T>> tasks) {
   }
 }
 
-}  // namespace asyncfs
+}  // namespace gnu::visibility("default")]]asyncfs

@@ -6,11 +6,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 #include <asyncfs/awaitable.hpp>
 
 namespace [[gnu::visibility("default")]] asyncfs {
 namespace detail {
+
+// Whether it is a std::system_error with std::errc::operation_canceled.
+[[nodiscard]] bool is_cancellation(const std::exception_ptr& error) noexcept;
 
 class joint final : public ready_node {
  public:
