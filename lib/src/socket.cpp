@@ -164,6 +164,8 @@ void listener::arrive(const completion& event) {
     }
   } else if (event.value == -EINVAL && !one_shot_) {
     one_shot_ = true;  // a kernel older than 5.19: asked again without the multishot bit
+  } else if (event.value == -EINTR) {
+    // Interrupted, it brought nothing: asked again while somebody waits.
   } else if (event.value != -ECANCELED || (waiter_ && !pausing_)) {  // a cancel concerns only who waits
     error_ = -event.value;
   }
