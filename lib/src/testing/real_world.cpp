@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 
@@ -32,6 +33,7 @@ class real_world final : public world {
       work.extra = 1;  // under way: the next attempt asks for its outcome
       return must_wait;
     }
+    if (value == -EAGAIN && work.code == opcode::poll_add && !can_change(work.fd)) return -EINVAL;
     return value == -EAGAIN ? must_wait : value;
   }
   std::vector<std::uint64_t> take_changes() override { return {}; }
@@ -56,6 +58,11 @@ class real_world final : public world {
   void lose_unsynced(int) noexcept override {}
 
  private:
+  // What a file of this kind is not ready for at once it never will be.
+  static bool can_change(int fd) noexcept {
+    struct stat status;
+    return ::fstat(fd, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
+  }
   static void set_nonblocking(int fd) noexcept {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);

@@ -336,7 +336,10 @@ std::int32_t memory_world::poll(const request& work) {
   opened* const one = at(work.fd);
   if (one == nullptr) return -EBADF;
   const auto events = static_cast<short>(work.options);
-  if (!one->end) return events & (POLLIN | POLLOUT);
+  if (!one->end) {
+    const int always = events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+    return always != 0 ? always : -EINVAL;  // nothing else ever comes
+  }
   const short ready = streams_.poll(*one->end, events);
   if (ready != 0) return ready;
   waits_on_ = (events & POLLOUT) != 0 && one->end->out ? one->end->out->id
