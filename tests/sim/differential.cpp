@@ -22,6 +22,8 @@ namespace {
 constexpr std::uint64_t usual_sequences = 300;
 constexpr int operations_of_a_sequence = 60;
 constexpr std::size_t most_open = 4;
+// Links may lead out of the directory; what is found there is alike too.
+constexpr const char* above_it = "/deep/deeper";
 
 // Every path below, with what it is and holds.
 task<void> tell_tree(player& at, std::string below) {
@@ -75,18 +77,19 @@ task<void> play_in(const std::string& path, std::uint64_t seed, bool has_attribu
 
 std::vector<std::string> on_the_kernel(std::uint64_t seed, bool has_attributes) {
   const tests::temporary_directory at;
+  std::filesystem::create_directories(at.path() + above_it + "/in");
   asyncfs::loop_options options;
   options.engine.kind = asyncfs::engine_kind::sync;
   std::vector<std::string> lines;
-  asyncfs::run(play_in(at.path(), seed, has_attributes, lines), options);
+  asyncfs::run(play_in(at.path() + above_it + "/in", seed, has_attributes, lines), options);
   return lines;
 }
 
 std::vector<std::string> in_memory(std::uint64_t seed, bool has_attributes) {
   asyncfs::testing::simulation world({.seed = seed});
-  world.files().make_directory("/top", 0700);
+  world.files().make_directory(std::string(above_it) + "/in");
   std::vector<std::string> lines;
-  world.run(play_in("/top", seed, has_attributes, lines));
+  world.run(play_in(std::string(above_it) + "/in", seed, has_attributes, lines));
   CHECK(world.open_descriptors() == 0);
   return lines;
 }

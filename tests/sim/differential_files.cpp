@@ -91,6 +91,9 @@ task<void> seek_open(player& at, file& what) {
   if (!status || !status->is_regular()) co_return;
   const auto hole = co_await as_result(what.next_hole(from));
   const auto data = co_await as_result(what.next_data(from));
+  // They have moved the file's position.
+  const auto back = co_await as_result(asyncfs::operation(asyncfs::detail::seek_kind{what.fd(), 0, SEEK_SET}));
+  at.tell("seek", told(back));
   const auto kind = [&](const result<std::uint64_t>& where) {
     if (!where) return told(where.error());
     return std::string(*where >= from && *where <= status->size ? "within" : "elsewhere");
