@@ -8,9 +8,6 @@ using namespace std::chrono_literals;
 namespace sim {
 namespace {
 
-// Peers may all wait for the one operation that found no room in the queue, so that no completion makes some.
-const fault_plan with_room = fault_plan::usual().set(fault::queue_full, 0);
-
 asyncfs::endpoint some_address(simulation& world) {
   return world.choose(2) == 0 ? asyncfs::endpoint::loopback(0) : *asyncfs::endpoint::unix_path("@here");
 }
@@ -121,7 +118,7 @@ void echo(simulation& world) {
   require(strange_errors == 0, "a connection ended in an error that is none of the system's");
 }
 const scenario echoes_scenario(
-    "an echo server gives every byte back in order, to clients that stay and to those that leave", echo, with_room);
+    "an echo server gives every byte back in order, to clients that stay and to those that leave", echo);
 
 task<void> limited_echo_world(std::vector<conversation>& talks, simulation& world, std::chrono::nanoseconds limit) {
   int strange_errors = 0;
@@ -135,7 +132,7 @@ void cancelled_echo(simulation& world) {
   check_talks(talks);
 }
 const scenario cancelled_server_scenario("a server and its clients that are cancelled at any moment leave nothing open",
-                                         cancelled_echo, with_room);
+                                         cancelled_echo);
 
 // ---- accepting -----------------------------------------------------------------------------------------------------
 
@@ -199,7 +196,7 @@ void full_queue(simulation& world) {
     require(all.saw_the_end + all.failed == static_cast<int>(clients), "a client does not know how its visit ended");
 }
 const scenario crowds_scenario("connections that nobody takes are closed with their listener, also behind a full queue",
-                               full_queue, with_room);
+                               full_queue);
 
 task<void> take_until_closed(asyncfs::listener& incoming, int& taken) {
   for (;;) {
@@ -238,7 +235,7 @@ void stop_at_any_moment(simulation& world) {
   require(taken <= came + 10, "more connections than clients");
 }
 const scenario stopped_scenario("a listener that is stopped at any moment lets go of who waits and of who knocks",
-                                stop_at_any_moment, with_room);
+                                stop_at_any_moment);
 
 // ---- a connection both ways ----------------------------------------------------------------------------------------
 
@@ -279,8 +276,7 @@ void exchanges(simulation& world) {
     if (done) require(what.received[i] == what.sent[i], "bytes are missing, and nothing said so");
   }
 }
-const scenario pairs_scenario("two sides that send to their end at once get all of each other's bytes", exchanges,
-                              with_room);
+const scenario pairs_scenario("two sides that send to their end at once get all of each other's bytes", exchanges);
 
 // ---- pipes ---------------------------------------------------------------------------------------------------------
 
@@ -327,7 +323,7 @@ void pipes_keep_bytes(simulation& world) {
   if (drained) require(bytes.out.size() == bytes.written, "what came out and was left is not what went in");
 }
 const scenario pouring_scenario("what goes into a pipe comes out or is left in it, whoever runs out of patience",
-                                pipes_keep_bytes, with_room);
+                                pipes_keep_bytes);
 
 task<void> write_to_end(asyncfs::pipe_writer to, const std::string& what) {
   const auto own = std::move(to);
@@ -358,7 +354,7 @@ void readers_that_leave(simulation& world) {
   world.run(write_and_read(world.make_pipe(1 + world.choose(10'000) + 4096), what, found, most));
 }
 const scenario leaving_scenario("a writer gets all its bytes through, or learns that the reader left",
-                                readers_that_leave, with_room);
+                                readers_that_leave);
 
 }  // namespace
 }  // namespace sim
