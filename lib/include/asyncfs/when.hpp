@@ -186,7 +186,8 @@ task<std::vector<settled<T>>> when_all_settled(std::vector<task<T>> tasks) {
 
 // The first that succeeds, at its index in the variant. Failures do not count unless all fail.
 template <awaitable... A>
-requires(sizeof...(A) > 0) task<std::variant<detail::storable<awaited_t<A>>...>> when_any(A... what) {
+  requires(sizeof...(A) > 0)
+task<std::variant<detail::storable<awaited_t<A>>...>> when_any(A... what) {
   return detail::any_of(detail::as_tasks(std::move(what)...));
 }
 // Of no tasks at all, none succeeds.
@@ -209,7 +210,8 @@ task<first_success<T>> when_any(std::vector<task<T>> tasks) {
 
 // The first that ends: its value at its index in the variant, or what it threw.
 template <awaitable... A>
-requires(sizeof...(A) > 0) task<std::variant<detail::storable<awaited_t<A>>...>> race(A... what) {
+  requires(sizeof...(A) > 0)
+task<std::variant<detail::storable<awaited_t<A>>...>> race(A... what) {
   return detail::race_of(detail::as_tasks(std::move(what)...));
 }
 // Throws std::invalid_argument for no tasks: none would ever end.
@@ -226,4 +228,4 @@ task<first_success<T>> race(std::vector<task<T>> tasks) {
   }
 }
 
-}  // namespace gnu::visibility("default")]]asyncfs
+}  // namespace asyncfs
