@@ -16,7 +16,6 @@ namespace {
 
 // A day in 2026: files are older than the real clock of whoever compares.
 constexpr std::int64_t epoch_ns = std::int64_t{1'770'000'000} * 1'000'000'000;
-constexpr auto at_position = static_cast<std::uint64_t>(-1);
 
 }  // namespace
 
