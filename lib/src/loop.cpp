@@ -83,18 +83,18 @@ void cancel_scope::cancel() noexcept {
   // no scope comes or goes meanwhile.
   cancel_scope* at = this;
   for (;;) {
-    cancel_scope* next = nullptr;
+    cancel_scope* onward = nullptr;
     if (!at->requested_) {
       at->requested_ = true;
       at->operations_.for_each([](detail::pending& op) { op.loop_->cancel(op); });
-      next = at->children_.front();
+      onward = at->children_.front();
     }
-    while (next == nullptr) {
+    while (onward == nullptr) {
       if (at == this) return;
-      next = at->parent_->children_.after(*at);
-      if (next == nullptr) at = at->parent_;
+      onward = at->parent_->children_.after(*at);
+      if (onward == nullptr) at = at->parent_;
     }
-    at = next;
+    at = onward;
   }
 }
 
