@@ -110,8 +110,6 @@ walk::~walk() {
         if (item.child) item.child->within.reset();
 }
 
-walk::next_awaiter walk::next() noexcept { return next_awaiter(*this); }
-
 void walk::stop() noexcept {
   std::unique_lock lock(mutex_);
   stopped_ = true;  // so that nothing is emitted or taken any more, which may throw

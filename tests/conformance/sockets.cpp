@@ -386,3 +386,21 @@ TEST_CASE("waiting for connections on what does not listen throws the error") {
     co_await deaf.stop();
   });
 }
+
+TEST_CASE("waiting for a connection may be limited in time, and the listener takes connections all the same") {
+  on_every_engine([](place& at) -> task<void> {
+    const auto incoming = co_await asyncfs::listen(*endpoint::unix_path(at.path + "/limited"));
+    bool timed_out = false;
+    try {
+      co_await asyncfs::with_timeout(incoming->next(), 5ms);
+    } catch (const std::system_error& error) {
+      timed_out = error.code() == std::errc::timed_out;
+    }
+    CHECK(timed_out);
+    auto both = asyncfs::when_all(asyncfs::with_timeout(incoming->next(), 10s),
+                                  asyncfs::connect(address_of(*incoming)));
+    const auto made = co_await std::move(both);
+    CHECK(std::get<0>(made).has_value());
+    co_await incoming->stop();
+  });
+}

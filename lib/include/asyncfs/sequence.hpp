@@ -23,9 +23,8 @@ namespace [[gnu::visibility("default")]] asyncfs {
 
 // `co_await source.next()` gives a std::optional: a value, or nothing at the end.
 template <class S>
-concept asynchronous_sequence = requires(S& source) {
-  static_cast<bool>(source.next().await_resume());
-} || requires(S& source) { static_cast<bool>(source.next().operator co_await().await_resume()); };
+concept asynchronous_sequence =
+    requires(S& source) { static_cast<bool>(source.next().operator co_await().await_resume()); };
 
 template <class T>
 class [[nodiscard]] sequence {

@@ -144,8 +144,12 @@ class listener final : private detail::pending {
   [[nodiscard]] const socket& bound() const noexcept { return socket_; }
 
   class next_awaiter;
+  struct [[nodiscard]] next_operation {
+    listener& from;
+    next_awaiter operator co_await() const noexcept;
+  };
   // The next connection; nothing once stopped or cancelled. Throws std::system_error for any other failure.
-  [[nodiscard]] next_awaiter next() noexcept;
+  next_operation next() noexcept { return {*this}; }
   // Ends accepting, gives a task that waits in `next` nothing, and waits until the engine has let go. Once.
   [[nodiscard]] task<void> stop();
 
@@ -201,6 +205,10 @@ class listener::next_awaiter {
  private:
   listener& from_;
 };
+
+inline listener::next_awaiter listener::next_operation::operator co_await() const noexcept {
+  return next_awaiter(from);
+}
 
 // A TCP or Unix stream socket, bound and listening. SO_REUSEADDR is set for TCP. Heap-allocated, since it must not move.
 task<std::unique_ptr<listener>> listen(endpoint address, int backlog = SOMAXCONN);

@@ -2,6 +2,8 @@
 // frame, and gives its value or exception to whoever awaits it, once.
 //
 // Loop thread only. A frame must not be destroyed while one of its operations is in flight; doing so aborts.
+// Parameters live in the frame, so until the task itself is destroyed and not only until it has ended: what must go at
+// its end (a pipe's writer, whose reader waits for that) is moved into a local first.
 #pragma once
 
 #include <coroutine>

@@ -114,8 +114,12 @@ class walk {
   ~walk();
 
   class next_awaiter;
+  struct [[nodiscard]] next_operation {
+    walk& from;
+    next_awaiter operator co_await() const noexcept;
+  };
   // The next entry, or nothing at the end.
-  [[nodiscard]] next_awaiter next() noexcept;
+  next_operation next() noexcept { return {*this}; }
   // Lists directories until none is left. Run several: those there is no use for just wait.
   [[nodiscard]] task<void> drive();
   // Any thread: ends the walk early; `next` gives nothing more than what had been handed to waiting tasks already.
@@ -229,5 +233,7 @@ class walk::next_awaiter final : public waiting {
  private:
   bool wait(loop& home, cancel_scope& scope) override;
 };
+
+inline walk::next_awaiter walk::next_operation::operator co_await() const noexcept { return next_awaiter(from); }
 
 }  // namespace asyncfs
