@@ -91,6 +91,11 @@ class deadline final : public pending {
   bool passed_ = false;
 };
 
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
 }  // namespace detail
 
 [[nodiscard]] inline detail::sleep_operation sleep_for(steady_time::duration delay) noexcept { return {delay}; }
@@ -105,7 +110,13 @@ task<awaited_t<A>> with_timeout(A what, steady_time::duration delay) {
   task<awaited_t<A>> work = as_task(std::move(what));
   detail::deadline limit(at, delay);
   try {
-    co_return co_await detail::for_caller(std::move(work).in(limit.scope()));
+    if constexpr (detail::is_optional<awaited_t<A>>) {
+      // A sequence that is cancelled while it waits gives nothing, as at its end.
+      auto value = co_await detail::for_caller(std::move(work).in(limit.scope()));
+      if (value || !limit.passed()) co_return value;
+    } else {
+      co_return co_await detail::for_caller(std::move(work).in(limit.scope()));
+    }
   } catch (const std::system_error& error) {
     if (!limit.passed() || error.code() != std::errc::operation_canceled) throw;
   }
