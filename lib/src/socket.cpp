@@ -126,7 +126,6 @@ listener::~listener() {
   for (std::size_t i = taken_; i < queued_.size(); ++i) detail::close_descriptor(queued_[i]);
 }
 
-
 void listener::prepare(request& slot) {
   slot.fd = socket_.fd();
   slot.options = SOCK_CLOEXEC;

@@ -107,8 +107,8 @@ descriptor open_for_trace(const char* path) {
   if (!out || ::fstat(out.fd(), &written) != 0) throw failed("cannot create the trace ", errno);
   if (!S_ISREG(written.st_mode) || written.st_size == 0) return out;
   const descriptor before(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  const bool same = before && ::fstat(before.fd(), &read) == 0 && read.st_dev == written.st_dev &&
-                    read.st_ino == written.st_ino;
+  const bool same =
+      before && ::fstat(before.fd(), &read) == 0 && read.st_dev == written.st_dev && read.st_ino == written.st_ino;
   if (!same || !begins_like_a_trace(before.fd()))
     throw failed("will not overwrite what is no trace of asyncfs: ", EEXIST);
   if (::ftruncate(out.fd(), 0) != 0) throw failed("cannot empty the trace ", errno);

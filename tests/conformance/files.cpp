@@ -305,7 +305,8 @@ TEST_CASE("a read that waits for a pipe is given its bytes when they come") {
     co_await works(p.in.write(bytes_of("now")));
     const std::size_t got = co_await std::move(first);
     CHECK(text(buffer, got) == "now");
-    asyncfs::future<std::size_t> second = asyncfs::spawn(at.home, p.out.readv_at({&piece, 1}, asyncfs::stream_position));
+    asyncfs::future<std::size_t> second =
+        asyncfs::spawn(at.home, p.out.readv_at({&piece, 1}, asyncfs::stream_position));
     co_await asyncfs::sleep_for(std::chrono::milliseconds(2));
     CHECK_FALSE(second.ready());
     co_await works(p.in.write(bytes_of("then")));

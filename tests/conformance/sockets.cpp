@@ -397,8 +397,8 @@ TEST_CASE("waiting for a connection may be limited in time, and the listener tak
       timed_out = error.code() == std::errc::timed_out;
     }
     CHECK(timed_out);
-    auto both = asyncfs::when_all(asyncfs::with_timeout(incoming->next(), 10s),
-                                  asyncfs::connect(address_of(*incoming)));
+    auto both =
+        asyncfs::when_all(asyncfs::with_timeout(incoming->next(), 10s), asyncfs::connect(address_of(*incoming)));
     const auto made = co_await std::move(both);
     CHECK(std::get<0>(made).has_value());
     co_await incoming->stop();

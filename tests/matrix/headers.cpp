@@ -168,7 +168,9 @@ task<int> two_files_fail_to_clone(place& at, ring_faults& faults, int error) {
 }
 task<int> writes_to_no_reader(place& at) {
   const auto ends = at.make_pipe();
-  { const asyncfs::pipe_reader gone(ends.first); }
+  {
+    const asyncfs::pipe_reader gone(ends.first);
+  }
   const asyncfs::pipe_writer writer(ends.second);
   co_return co_await error_of(writer.write(tests::bytes_of("x")));
 }
@@ -290,10 +292,7 @@ const std::vector<named_error>& named_errors() {
       {"process.hpp", "ECHILD", [](place& at, ring_faults&) { return waits_for_a_reaped_child(at); }, true},
       {"process.hpp", "ESRCH", [](place& at, ring_faults&) { return signals_a_reaped_child(at); }, true},
       {"process.hpp", "EFBIG",
-       [](place&, ring_faults&) {
-         return error_of(asyncfs::run_process({"echo", "too much"}, "", 4));
-       },
-       true},
+       [](place&, ring_faults&) { return error_of(asyncfs::run_process({"echo", "too much"}, "", 4)); }, true},
       {"scope.hpp", "ECANCELED",
        [](place& at, ring_faults&) -> task<int> {
          asyncfs::event never;

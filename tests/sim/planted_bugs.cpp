@@ -265,21 +265,17 @@ TEST_CASE("PLANTED BUG: reads beside each other are taken to complete in the ord
 
 TEST_CASE("PLANTED BUG: an fsync that failed is tried again, and believed when it then succeeds") {
   const auto plan = fault_plan::none().set(fault::io_error, 0.05);
-  const auto found = look_for(
-      "again", [](simulation& w) { saves_are_whole(w, sync_until_it_works); }, plan);
+  const auto found = look_for("again", [](simulation& w) { saves_are_whole(w, sync_until_it_works); }, plan);
   CHECK(found.reason == "the file is neither old nor new");
-  const auto right = look_for(
-      "once", [](simulation& w) { saves_are_whole(w, sync_once); }, plan);
+  const auto right = look_for("once", [](simulation& w) { saves_are_whole(w, sync_once); }, plan);
   CHECK(right.reason.empty());
 }
 
 TEST_CASE("PLANTED BUG: a read is taken to fill its buffer") {
   const auto plan = fault_plan::usual();
-  const auto found = look_for(
-      "one go", [](simulation& world) { loads_are_whole(world, read_in_one_go); }, plan);
+  const auto found = look_for("one go", [](simulation& world) { loads_are_whole(world, read_in_one_go); }, plan);
   CHECK(found.reason == "bytes are missing, and nothing said so");
-  const auto right = look_for(
-      "to the end", [](simulation& world) { loads_are_whole(world, read_to_the_end); }, plan);
+  const auto right = look_for("to the end", [](simulation& world) { loads_are_whole(world, read_to_the_end); }, plan);
   CHECK(right.reason.empty());
 }
 
@@ -292,11 +288,9 @@ TEST_CASE("PLANTED BUG: two tasks read, wait, and write back what they made of i
 
 TEST_CASE("PLANTED BUG: a task sleeps for what it should wait for") {
   const auto plan = fault_plan::none().set(fault::delayed, 0.02);
-  const auto found = look_for(
-      "sleep", [](simulation& world) { preparation_is_found(world, false); }, plan);
+  const auto found = look_for("sleep", [](simulation& world) { preparation_is_found(world, false); }, plan);
   CHECK(found.reason == "it was not there yet");
-  const auto right = look_for(
-      "wait", [](simulation& world) { preparation_is_found(world, true); }, plan);
+  const auto right = look_for("wait", [](simulation& world) { preparation_is_found(world, true); }, plan);
   CHECK(right.reason.empty());
 }
 

@@ -193,9 +193,8 @@ TEST_CASE("whoever waits for a peer learns that the peer's descriptor was droppe
   simulation world;
   const auto ends = world.make_pipe();
   const asyncfs::pipe_reader reader(ends[0]);
-  world.run([](auto drop, auto read) -> task<void> {
-    co_await asyncfs::when_all(std::move(drop), std::move(read));
-  }(drop_later(asyncfs::pipe_writer(ends[1])), read_all(reader)));
+  world.run([](auto drop, auto read) -> task<void> { co_await asyncfs::when_all(std::move(drop), std::move(read)); }(
+                                         drop_later(asyncfs::pipe_writer(ends[1])), read_all(reader)));
 }
 
 TEST_CASE("a task that waits for what nobody will do ends the run at once, and is named with its line") {

@@ -365,15 +365,13 @@ TEST_CASE("then, on_error and finally await whatever can be awaited") {
           co_await asyncfs::spawn(h, asyncfs::nop()).then([&numbers] { return numbers.receive(); });
       CHECK(received == 5);
 
-      const asyncfs::file zero = co_await asyncfs::spawn(h, asyncfs::nop()).then([] {
-        return asyncfs::here().open("/dev/zero");
-      });
+      const asyncfs::file zero =
+          co_await asyncfs::spawn(h, asyncfs::nop()).then([] { return asyncfs::here().open("/dev/zero"); });
       CHECK(zero.fd() >= 0);
 
-      const int instead =
-          co_await asyncfs::spawn(h, failure_after(0ms, "no")).on_error([](const std::exception_ptr&) {
-            return number_after(1ms, 7);
-          });
+      const int instead = co_await asyncfs::spawn(h, failure_after(0ms, "no")).on_error([](const std::exception_ptr&) {
+        return number_after(1ms, 7);
+      });
       CHECK(instead == 7);
       const int by_another =
           co_await asyncfs::spawn(h, failure_after(0ms, "no")).on_error([&h](const std::exception_ptr&) {

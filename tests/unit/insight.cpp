@@ -591,7 +591,9 @@ TEST_CASE("a trace replaces an older trace and an empty file, and nothing else")
   std::ofstream(path).close();
   const std::string first = traced(path);
   CHECK(first.ends_with("]}\n"));
-  { asyncfs::trace_writer second(path); }
+  {
+    asyncfs::trace_writer second(path);
+  }
   CHECK(holds().size() < first.size());
   CHECK(holds().ends_with("]}\n"));
 }

@@ -12,8 +12,10 @@ namespace {
 asyncfs::task<void> receive(const asyncfs::socket& peer) {
   std::array<std::byte, 512> buffer;
   const auto received = co_await asyncfs::as_result(peer.receive(buffer));
-  if (received) std::printf("%zu bytes\n", *received);
-  else if (asyncfs::is_cancelled(received.error())) std::puts("nothing came");
+  if (received)
+    std::printf("%zu bytes\n", *received);
+  else if (asyncfs::is_cancelled(received.error()))
+    std::puts("nothing came");
 }
 
 asyncfs::task<void> cancel_after(asyncfs::scope& all, std::chrono::milliseconds patience) {

@@ -123,8 +123,7 @@ std::int32_t streams::connect(const std::shared_ptr<stream>& end, const std::str
   if (end->in || end->listening) return -EISCONN;
   if (family_of(address) != end->family) return -EAFNOSUPPORT;
   const auto found = bound_.find(key.empty() ? key_of(address) : key);
-  if (found == bound_.end() || !found->second->listening)
-    return -ECONNREFUSED;
+  if (found == bound_.end() || !found->second->listening) return -ECONNREFUSED;
   stream& listener = *found->second;
   if (listener.waiting.size() >= listener.most_waiting) {
     waits_on = listener.id;

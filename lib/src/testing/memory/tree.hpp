@@ -27,7 +27,8 @@ class tree {
 
   struct how {
     bool follow_last = true;
-    bool follow_slash = true;  // a last link with a slash behind it; not where the name itself is made, moved or removed
+    bool follow_slash =
+        true;  // a last link with a slash behind it; not where the name itself is made, moved or removed
     std::uint64_t resolve = 0;  // RESOLVE_*
   };
   // Where a path leads. `error` is 0 or an errno; with ENOENT, `parent` is set when only the last name is missing.
@@ -88,7 +89,7 @@ class tree {
 
   std::deque<std::unique_ptr<node>> nodes_;
   node* root_;
-  std::uint64_t used_ = 0;  // pages
+  std::uint64_t used_ = 0;       // pages
   std::vector<change> journal_;  // changes that are not durable
   names durable_;                // entries of directories
 };
