@@ -48,7 +48,11 @@ task<outcome> walk_all(subject& s) {
     }
   };
   task<void> taking = take(tree, how);
-  co_await asyncfs::when_all(tree.drive(), std::move(taking));
+  try {
+    co_await asyncfs::when_all(tree.drive(), std::move(taking));
+  } catch (const std::system_error& error) {  // broken off
+    how = {.error = error.code().value()};
+  }
   co_return how;
 }
 // Asked for anew, by a worker or with more room.
@@ -196,7 +200,6 @@ std::vector<row> directory_rows() {
        .prepare = with_tree,
        .attempt = walk_all,
        .value = 3,
-       .not_cancelled = "a walk, which ends early by stop",
        .becomes = is_listed_again},
   };
   for (row& one : rows) one.needs_directory = true;

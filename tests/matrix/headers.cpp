@@ -262,6 +262,12 @@ const std::vector<named_error>& named_errors() {
          faults.answer(1, opcode::write, 0);  // the device takes nothing
          co_return co_await error_of(asyncfs::write_all_at(full, tests::bytes_of("x"), 0));
        }},
+      {"for_each.hpp", "ECANCELED",
+       [](place& at, ring_faults&) -> task<int> {
+         std::vector<int> items{1, 2};
+         const auto visit = [](int) -> task<void> { co_await asyncfs::sleep_for(std::chrono::hours(1)); };
+         co_return co_await error_when_cancelled(at, asyncfs::for_each_concurrent(items, 1, visit));
+       }},
       {"future.hpp", "ECANCELED",
        [](place& at, ring_faults&) -> task<int> {
          asyncfs::future<void> sleeping = asyncfs::spawn(at.home, asyncfs::sleep_for(std::chrono::hours(1)));
@@ -339,6 +345,23 @@ const std::vector<named_error>& named_errors() {
        }},
       {"timer.hpp", "ECANCELED",
        [](place& at, ring_faults&) { return error_when_cancelled(at, asyncfs::sleep_for(std::chrono::hours(1))); }},
+      {"trace.hpp", "EEXIST",
+       [](place&, ring_faults&) -> task<int> {
+         const tests::temporary_directory own;
+         const std::string taken = own.path() + "/taken";
+         std::ofstream(taken) << "no trace";
+         try {
+           const asyncfs::trace_writer over_it(taken);
+         } catch (const std::system_error& error) {
+           co_return error.code().value();
+         }
+         co_return 0;
+       }},
+      {"walk.hpp", "ECANCELED",
+       [](place& at, ring_faults&) -> task<int> {
+         asyncfs::walk nobody_drives({asyncfs::walk_root{.path = "."}}, {});
+         co_return co_await error_when_cancelled(at, nobody_drives.next());
+       }},
       {"when.hpp", "ECANCELED",
        [](place& at, ring_faults&) -> task<int> {
          asyncfs::event never;

@@ -192,7 +192,7 @@ exploration explored(const char* name, const std::function<void(simulation&)>& s
   const auto began = std::chrono::steady_clock::now();
   const exploration result = explore(name, {.seeds = 400, .faults = plan}, scenario);
   const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  std::printf("%s: %llu seeds, %llu operations, %.1f s\n", name, static_cast<unsigned long long>(result.seeds),
+  std::printf("%s: %llu seeds of 10,000, %llu operations, %.1f s\n", name, static_cast<unsigned long long>(result.seeds),
               static_cast<unsigned long long>(result.operations), took);
   return result;
 }

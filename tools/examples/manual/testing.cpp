@@ -56,7 +56,7 @@ asyncfs::task<void> save_carelessly(const char* path, std::string text) {
 
 asyncfs::testing::exploration find_a_mistake() {
   return asyncfs::testing::explore(
-      "careless", {.seeds = 200, .report = false}, [](simulation& world) {
+      "careless", {.seeds = 2000, .report = false}, [](simulation& world) {
         world.files().write("/config", "old");
         try {
           world.run(save_carelessly("/config", "new"));
