@@ -189,10 +189,10 @@ void loop::run_until(const std::function<bool()>& done) {
     detail::meter& meter;
     ~mark_running() {
       running_loop = outer;
-      meter.rests();
+      meter.run_ended();
     }
   } const restore{std::exchange(running_loop, this), meter_};
-  meter_.resumes();
+  meter_.run_begins();
   while (!done()) turn(done);
 }
 
@@ -349,19 +349,6 @@ void loop::note_completions(std::span<const completion> batch) noexcept {
   const steady_time at = now();
   for (const completion& event : batch)
     observer_->completed({.id = event.user_data, .value = event.value, .last = event.last()}, at);
-}
-
-loop_metrics loop::metrics() {
-  loop_metrics all;
-  meter_.report(all);
-  all.submitted = engine_->count().submitted;
-  all.system_calls = engine_->count().enters;
-  all.in_flight = in_flight_;
-  all.waiting = parked_;
-  all.timers = timers_.size();
-  all.ready = ready_.size();
-  backlog_.for_each([&all](detail::pending&) { ++all.without_room; });
-  return all;
 }
 
 void loop::start_slowly(detail::pending& op, cancel_scope& scope) {

@@ -25,11 +25,21 @@ void meter::begin() noexcept {
   pulse_.thread.store(::gettid(), std::memory_order_relaxed);
   began_at_ = std::chrono::steady_clock::now();
   began_ = turn_began_ = slice_began_ = ticks();
-  processor_before_ = processor_time();
+  processor_at_end_ = 0;
   long_slice_ = long_slice_ns;  // of some unit between a third and all of a nanosecond: it need not be exact
   slice_length_ = callbacks_a_slice;
   slice_ends_at_ = callbacks() + slice_length_;
   pulse_.resting.store(false, std::memory_order_relaxed);
+}
+
+void meter::run_begins() noexcept {
+  if (measures_) processor_elsewhere_ += processor_time() - processor_at_end_;
+  resumes();
+}
+
+void meter::run_ended() noexcept {
+  rests();
+  if (measures_) processor_at_end_ = processor_time();
 }
 
 void meter::end_slice() noexcept {
@@ -76,9 +86,10 @@ void meter::report(loop_metrics& into) const noexcept {
   };
   const std::uint64_t now = ticks();
   into.lifetime = time(now - began_);
-  into.busy = time(busy_ + (now - turn_began_));
+  const bool runs = !pulse_.resting.load(std::memory_order_relaxed);
+  into.busy = time(runs ? busy_ + (now - turn_began_) : busy_);
   // What the thread used of the processor beyond that was the kernel's; the rest of the time it slept.
-  const std::chrono::nanoseconds processor(processor_time() - processor_before_);
+  const std::chrono::nanoseconds processor((runs ? processor_time() : processor_at_end_) - processor_elsewhere_);
   into.kernel = std::clamp(processor - into.busy, std::chrono::nanoseconds(0), into.lifetime - into.busy);
   into.idle = std::max(into.lifetime - into.busy - into.kernel, std::chrono::nanoseconds(0));
   into.lag = turns_of_;

@@ -1,4 +1,4 @@
-#include <asyncfs/metrics.hpp>
+#include <asyncfs/loop.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +21,19 @@ duration_histogram::duration duration_histogram::percentile(double percent) cons
     if (seen >= wanted && seen > 0) return in_time(std::min(longest_, upper_bound_of(i)));
   }
   return max();
+}
+
+loop_metrics loop::metrics() {
+  loop_metrics all;
+  meter_.report(all);
+  all.submitted = engine_->count().submitted;
+  all.system_calls = engine_->count().enters;
+  all.in_flight = in_flight_;
+  all.waiting = parked_;
+  all.timers = timers_.size();
+  all.ready = ready_.size();
+  backlog_.for_each([&all](detail::pending&) { ++all.without_room; });
+  return all;
 }
 
 }  // namespace asyncfs

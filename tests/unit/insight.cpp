@@ -121,6 +121,23 @@ TEST_CASE("the line is that of the await that went on last, through the end of i
   CHECK(home.metrics().longest.site.line() == line);
 }
 
+TEST_CASE("what a thread does between two runs of its loop is neither the loop's time nor the kernel's") {
+  asyncfs::loop_options options;
+  options.engine.kind = asyncfs::engine_kind::threads;
+  asyncfs::loop home(options);
+  const auto once = []() -> task<void> { co_await asyncfs::nop(); };
+  asyncfs::run(home, once());
+  const asyncfs::loop_metrics before = home.metrics();
+  compute_for(200ms);
+  const asyncfs::loop_metrics between = home.metrics();
+  CHECK(between.busy - before.busy < 100ms);
+  CHECK(between.kernel - before.kernel < 100ms);
+  CHECK(between.idle - before.idle > 100ms);
+  asyncfs::run(home, once());
+  const asyncfs::loop_metrics after = home.metrics();
+  CHECK(after.kernel - before.kernel < 100ms);
+}
+
 TEST_CASE("without metrics a loop counts and measures nothing") {
   asyncfs::loop_options options;
   options.engine.kind = asyncfs::engine_kind::threads;

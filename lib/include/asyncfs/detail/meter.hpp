@@ -40,6 +40,9 @@ class meter {
 
   // Loop thread, before its first turn.
   void begin() noexcept;
+  // Around every run of the loop: what the thread does between two of them is not the loop's.
+  void run_begins() noexcept;
+  void run_ended() noexcept;
 
   void callback_begins(const ready_node& node) noexcept {
     pulse_.callbacks.store(callbacks() + 1, std::memory_order_relaxed);
@@ -93,7 +96,9 @@ class meter {
   std::uint64_t long_slice_ = 0;  // ticks
   std::chrono::steady_clock::time_point began_at_{};
   std::uint64_t began_ = 0;
-  std::int64_t processor_before_ = 0;
+  // What the thread had used of the processor, in nanoseconds: of that, all but what it used in runs; and at the end of
+  // the last run.
+  std::int64_t processor_elsewhere_ = 0, processor_at_end_ = 0;
 };
 
 }  // namespace detail
