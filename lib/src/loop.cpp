@@ -409,7 +409,9 @@ bool loop::start_backlog() {
 // Ends an operation that no engine holds.
 void loop::end(detail::pending& op, std::int32_t value) noexcept {
   static_cast<detail::scope_hook&>(op).unlink();
-  if (observer_ != nullptr) observer_->completed({.id = request::pointer(&op), .value = value, .last = true}, now());
+  const bool was_told = op.state_ > detail::pending::state::waiting_for_room;  // of its start
+  if (observer_ != nullptr && was_told)
+    observer_->completed({.id = request::pointer(&op), .value = value, .last = true}, now());
   op.arrive({.user_data = request::pointer(&op), .value = value, .flags = 0});
 }
 

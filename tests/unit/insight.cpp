@@ -412,6 +412,25 @@ struct recorder final : asyncfs::loop_observer {
 
 }  // namespace
 
+TEST_CASE("an observer is not told of the end of what never began") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    const asyncfs::task_context at = co_await asyncfs::this_task;
+    recorder seen;
+    at.home.observe(&seen);
+    asyncfs::cancel_scope over(&at.scope);
+    over.cancel();
+    const auto tries = []() -> task<void> {
+      CHECK(asyncfs::is_cancelled(co_await tests::code_of(asyncfs::sleep_for(1ms))));
+      CHECK(asyncfs::is_cancelled(co_await tests::code_of(asyncfs::nop())));
+    };
+    co_await tries().in(over);
+    at.home.observe(nullptr);
+    CHECK(seen.started_names.empty());
+    CHECK(seen.completed_count == 0);
+  }());
+}
+
 TEST_CASE("an observer sees every operation begin and end once, on every engine") {
   tests::on_every_engine([](tests::place& at) -> task<void> {
     recorder seen;

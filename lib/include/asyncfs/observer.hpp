@@ -32,7 +32,8 @@ class loop_observer {
   };
   // It was handed to the engine, became a timer, or began to wait for another task.
   virtual void started(const operation&, time_point) noexcept {}
-  // A completion came. `last`: none follows. `value` is the system call's, or minus errno.
+  // A completion came, of what had started: what was cancelled before that is not told of. `last`: none follows. `value`
+  // is the system call's, or minus errno.
   struct outcome {
     std::uint64_t id;
     std::int32_t value;
