@@ -29,6 +29,26 @@ TEST_CASE("with_timeout cancels and awaits what does not end in time, and throws
   CHECK(f.elapsed() == 10ms);
 }
 
+TEST_CASE("of a result the timeout is its error, and neither a cancel from outside nor another error is") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    const auto late = co_await asyncfs::with_timeout(asyncfs::as_result(asyncfs::sleep_for(1h)), 1ms);
+    REQUIRE_FALSE(late);
+    CHECK(late.error() == std::errc::timed_out);
+    const auto in_time = co_await asyncfs::with_timeout(asyncfs::as_result(tests::later(1ms, 3)), 1h);
+    CHECK(in_time == 3);
+    const auto limited = []() -> task<void> {
+      const auto ended = co_await asyncfs::with_timeout(asyncfs::as_result(asyncfs::sleep_for(1h)), 2h);
+      CHECK(asyncfs::is_cancelled(ended.error()));
+    };
+    asyncfs::scope all(co_await asyncfs::this_task);
+    all.spawn(limited());
+    co_await asyncfs::sleep_for(1ms);
+    all.cancel();
+    co_await all.join();
+  }());
+}
+
 TEST_CASE("a value that wins against the timeout is delivered") {
   tests::still_clock f;
   f.engine->idle = [&] {

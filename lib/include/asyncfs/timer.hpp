@@ -95,6 +95,10 @@ template <class T>
 inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
+template <class T>
+inline constexpr bool is_result = false;
+template <class T>
+inline constexpr bool is_result<result<T>> = true;
 
 }  // namespace detail
 
@@ -103,7 +107,7 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 [[nodiscard]] inline detail::sleep_until_operation sleep_until(steady_time when) noexcept { return {when}; }
 
 // What `what` gives, or std::errc::timed_out when it had not ended after `delay`: it is then cancelled and awaited. A
-// result that comes all the same is delivered.
+// result that comes all the same is delivered. Of as_result(...), the error is in the result.
 template <awaitable A>
 task<awaited_t<A>> with_timeout(A what, steady_time::duration delay) {
   const task_context at = co_await this_task;
@@ -114,6 +118,10 @@ task<awaited_t<A>> with_timeout(A what, steady_time::duration delay) {
       // A sequence that is cancelled while it waits gives nothing, as at its end.
       auto value = co_await detail::for_caller(std::move(work).in(limit.scope()));
       if (value || !limit.passed()) co_return value;
+    } else if constexpr (detail::is_result<awaited_t<A>>) {
+      auto value = co_await detail::for_caller(std::move(work).in(limit.scope()));
+      if (!value && limit.passed() && value.error() == std::errc::operation_canceled) co_return failure(ETIMEDOUT);
+      co_return value;
     } else {
       co_return co_await detail::for_caller(std::move(work).in(limit.scope()));
     }
