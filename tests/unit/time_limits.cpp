@@ -181,6 +181,17 @@ TEST_CASE("a stop token cancels a task, before it begins too") {
   }(cancelled));
 }
 
+TEST_CASE("of a task whose stop token was stopped before it began, not even the first operation is carried out") {
+  tests::still_clock f;
+  f.run([]() -> task<void> {
+    std::stop_source source;
+    source.request_stop();
+    const std::error_code at_once =
+        co_await tests::code_of(asyncfs::with_stop_token(source.get_token(), asyncfs::sleep_for(0ms)));
+    CHECK(asyncfs::is_cancelled(at_once));
+  }());
+}
+
 TEST_CASE("a request to stop on another thread reaches the task, or comes too late, and never after its end") {
   asyncfs::loop_options options;
   options.engine.kind = asyncfs::engine_kind::threads;

@@ -48,6 +48,7 @@ template <awaitable A>
 task<awaited_t<A>> with_stop_token(std::stop_token token, A what) {
   const task_context at = co_await this_task;
   cancel_scope scope(&at.scope);
+  if (token.stop_requested()) scope.cancel();  // the callback below would come too late for what begins at once
   auto work = as_task(std::move(what));
   struct carrier {
     std::shared_ptr<detail::stop_message> mail;
