@@ -228,6 +228,24 @@ TEST_CASE("a task that cannot go on and cannot be cancelled ends the program, wh
   CHECK(words.message.find("to see this again") != std::string::npos);
 }
 
+TEST_CASE("a run that goes round for ever without an operation ends the program, which says how to see it again") {
+  const auto yields = []() -> task<void> {
+    for (;;) co_await asyncfs::yield();
+  };
+  const auto sleeps = []() -> task<void> {
+    for (;;) co_await asyncfs::sleep_for(1s);
+  };
+  for (const bool sleeping : {false, true}) {
+    const auto words = tests::in_a_child([&] {
+      simulation world({.seed = 7, .most_operations = 1000});
+      world.run(sleeping ? sleeps() : yields());
+    });
+    CHECK(words.signal == SIGABRT);
+    CHECK(words.message.find("too many turns") != std::string::npos);
+    CHECK(words.message.find("ASYNCFS_SEED=7") != std::string::npos);
+  }
+}
+
 TEST_CASE("an operation that had no room is asked for again, though another waits for what it does") {
   fault_plan plan = fault_plan::none();
   plan.set(fault::queue_full, 0.9);

@@ -80,6 +80,7 @@ class sim_engine final : public engine {
     auto owned = std::make_unique<job>();
     job& one = *owned;
     one.number = ++s.operations;
+    visits_without_operation_ = 0;
     if (one.number == s.options.most_operations) s.give_up("it does not end: too many operations", in_flight());
     one.work = work;
     one.held = s.world->hold(work);
@@ -135,6 +136,8 @@ class sim_engine final : public engine {
 
   void enter(const wait& how) noexcept override {
     ++count_.enters;
+    if (++visits_without_operation_ == shared_->options.most_operations)
+      shared_->give_up("it does not end: too many turns of a loop without an operation", in_flight());
     stuck_ = false;
     shared_->clock += a_visit;
     glance_outside();
@@ -406,6 +409,7 @@ class sim_engine final : public engine {
   bool something_outside_ = false;
   bool stuck_ = false;  // since the last `enter`
   std::uint64_t last_event_ = 0, newest_delivered_ = 0;
+  std::uint64_t visits_without_operation_ = 0;
   std::mutex mutex_;
   std::condition_variable news_;
   bool rung_ = false;

@@ -42,7 +42,8 @@ struct simulation_options {
   // What this kernel or file system does not have: EOPNOTSUPP, always.
   std::vector<opcode> denied{};
   bool reflinks = false;  // whether files in memory can share their data
-  // A run of more operations than this does not end, and so ends the program; 0: no limit.
+  // A run of more operations than this does not end, and so ends the program, as does one of as many turns of a loop
+  // without any (tasks that only yield or sleep); 0: no limit.
   std::uint64_t most_operations = 1'000'000;
   std::size_t most_events_kept = 10'000;  // for `trace`
 };
