@@ -136,10 +136,10 @@ void loop::post(std::move_only_function<void()> fn, std::source_location site) {
 // ---- loop ----------------------------------------------------------------------------------------------------------
 
 loop::loop(const loop_options& options)
-    : fast_limit_(options.in_flight_limit),
-      in_flight_limit_(options.in_flight_limit),
-      batch_(options.completions_a_turn),
-      posts_a_turn_(options.posts_a_turn),
+    : fast_limit_(std::max(options.in_flight_limit, 1u)),
+      in_flight_limit_(fast_limit_),
+      batch_(std::max(options.completions_a_turn, 1u)),
+      posts_a_turn_(std::max(options.posts_a_turn, 1u)),
       meter_(options.metrics),
       make_observer_(options.observer) {
   auto chosen = make_engine(options.engine);
@@ -152,10 +152,10 @@ loop::loop(const loop_options& options)
 loop::loop(std::unique_ptr<asyncfs::engine> engine, const loop_options& options)
     : engine_(std::move(engine)),
       engine_reason_("given by the caller"),
-      fast_limit_(options.in_flight_limit),
-      in_flight_limit_(options.in_flight_limit),
-      batch_(options.completions_a_turn),
-      posts_a_turn_(options.posts_a_turn),
+      fast_limit_(std::max(options.in_flight_limit, 1u)),
+      in_flight_limit_(fast_limit_),
+      batch_(std::max(options.completions_a_turn, 1u)),
+      posts_a_turn_(std::max(options.posts_a_turn, 1u)),
       meter_(options.metrics),
       make_observer_(options.observer) {}
 

@@ -244,6 +244,22 @@ TEST_CASE("one loop may be made here, run there, and destroyed here, beside anot
   }
 }
 
+TEST_CASE("limits of 0 are taken as 1, and any number of entries as one that the ring can have") {
+  for (const unsigned entries : {0u, 1u, 7u, 1u << 29, ~0u}) {
+    asyncfs::loop_options options;
+    options.engine.entries = entries;
+    options.in_flight_limit = options.completions_a_turn = options.posts_a_turn = 0;
+    asyncfs::loop home(options);
+    CHECK(home.engine_reason() == asyncfs::loop().engine_reason());
+    bool posted = false;
+    home.post([&posted] { posted = true; });
+    asyncfs::run(home, []() -> task<void> {
+      co_await asyncfs::when_all(asyncfs::nop(), asyncfs::nop(), asyncfs::sleep_for(1ms));
+    }());
+    CHECK(posted);
+  }
+}
+
 TEST_CASE("more operations at once than the ring has entries all complete") {
   tests::on_every_engine([](tests::place& at) -> task<void> {
     int ended = 0;

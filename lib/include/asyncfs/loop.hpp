@@ -27,6 +27,7 @@
 
 namespace [[gnu::visibility("default")]] asyncfs {
 
+// A limit of 0 is taken as 1.
 struct loop_options {
   engine_options engine;
   unsigned in_flight_limit = 4096;  // operations that end by themselves; more wait their turn without a slot

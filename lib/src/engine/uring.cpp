@@ -30,7 +30,7 @@ namespace {
 constexpr std::uint64_t cancel_tag = 1;  // no operation's address: they are aligned
 constexpr std::uint64_t bell_tag = 2;
 constexpr unsigned completions_per_entry = 8;
-constexpr unsigned fewest_entries = 8;
+constexpr unsigned fewest_entries = 8, most_entries = 32768;  // the latter is the kernel's own limit
 
 // Without these no useful loop can be built on the ring; anything else falls back one opcode at a time.
 constexpr opcode essential[] = {opcode::nop,     opcode::readv, opcode::read,   opcode::write,
@@ -56,7 +56,7 @@ int set_up(io_uring& ring, unsigned entries, bool& disabled) {
   };
   int error = -EINVAL;
   for (const unsigned flags : attempts) {
-    for (unsigned n = entries; n >= fewest_entries; n /= 2) {
+    for (unsigned n = std::clamp(entries, fewest_entries, most_entries); n >= fewest_entries; n /= 2) {
       io_uring_params parameters{};
       parameters.flags = flags;
       parameters.cq_entries = n * completions_per_entry;
