@@ -1,5 +1,7 @@
 #include <asyncfs/loop.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -26,6 +28,14 @@ constexpr std::size_t most_told = 20;  // of the operations in a deadlock
 // An engine without room mostly has some again when it is entered, or with the next completion. What is in flight may
 // wait for what was refused, though, and a kernel may lack memory: so it is asked again, this often.
 constexpr auto between_refusals = std::chrono::milliseconds(1);
+
+// Its engine and all that it keeps are one thread's: a ring refuses every other, and would be asked for ever.
+[[noreturn]] void runs_on_another_thread() noexcept {
+  std::fputs(
+      "asyncfs: a loop runs on another thread than the one that ran it first; each thread needs a loop of its own\n",
+      stderr);
+  std::abort();
+}
 
 }  // namespace
 
@@ -174,6 +184,8 @@ loop::~loop() {
 loop* loop::current() noexcept { return running_loop; }
 
 void loop::run_until(const std::function<bool()>& done) {
+  const int bound_to = meter_.pulse().thread.load(std::memory_order_relaxed);
+  if (bound_to != 0 && bound_to != ::gettid()) runs_on_another_thread();
   if (thread_.load(std::memory_order_relaxed) == std::thread::id()) {
     engine_->adopt_thread();
     thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);

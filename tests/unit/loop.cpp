@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "../catch.hpp"
+#include "../support/death.hpp"
 #include "../support/engines.hpp"
 
 using asyncfs::task;
@@ -241,6 +242,21 @@ TEST_CASE("one loop may be made here, run there, and destroyed here, beside anot
       CHECK(asyncfs::run(mine, some()) == 1);
       ::alarm(0);
     }
+  }
+}
+
+TEST_CASE("a loop that is run on a second thread ends the program, which says so, on every engine") {
+  for (const auto kind : {asyncfs::engine_kind::automatic, asyncfs::engine_kind::threads}) {
+    const auto words = tests::in_a_child([kind] {
+      asyncfs::loop_options options;
+      options.engine.kind = kind;
+      asyncfs::loop home(options);
+      const auto once = []() -> task<void> { co_await asyncfs::nop(); };
+      asyncfs::run(home, once());
+      std::jthread([&] { asyncfs::run(home, once()); }).join();
+    });
+    CHECK(words.signal == SIGABRT);
+    CHECK(words.message.find("runs on another thread") != std::string::npos);
   }
 }
 
