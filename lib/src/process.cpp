@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -218,6 +219,11 @@ task<exit_status> process::kill() {
 
 task<process> spawn_process(process_options options) {
   if (options.command.empty()) detail::throw_failure(failure(EINVAL).error(), "spawn_process: no program");
+  const auto cut_short = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (std::ranges::any_of(options.command, cut_short) || cut_short(options.directory) ||
+      (options.environment && std::ranges::any_of(*options.environment, cut_short)))
+    detail::throw_failure(failure(EINVAL).error(),
+                          "spawn_process: a NUL would cut an argument, a variable or the directory short");
   std::vector<char*> command = pointers_to(options.command);
   std::vector<char*> environment;
   if (options.environment) environment = pointers_to(*options.environment);

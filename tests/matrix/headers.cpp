@@ -297,6 +297,8 @@ const std::vector<named_error>& named_errors() {
        }},
       {"process.hpp", "ECHILD", [](place& at, ring_faults&) { return waits_for_a_reaped_child(at); }, true},
       {"process.hpp", "ESRCH", [](place& at, ring_faults&) { return signals_a_reaped_child(at); }, true},
+      {"process.hpp", "EINVAL",
+       [](place&, ring_faults&) { return error_of(asyncfs::run_process({std::string("a\0b", 3)})); }},
       {"process.hpp", "EFBIG",
        [](place&, ring_faults&) { return error_of(asyncfs::run_process({"echo", "too much"}, "", 4)); }, true},
       {"scope.hpp", "ECANCELED",

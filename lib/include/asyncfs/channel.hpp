@@ -136,7 +136,7 @@ class channel {
   mutable short_lock lock_;
   std::size_t first_ = 0, count_ = 0;
   bool closed_ = false;
-  detail::waiting_room receivers_, senders_;
+  detail::lasting_room receivers_{"a channel"}, senders_{"a channel"};
 };
 
 template <class T>

@@ -59,7 +59,7 @@ class event {
 
  private:
   mutable short_lock lock_;
-  detail::waiting_room waiting_;
+  detail::lasting_room waiting_{"an event"};
   bool set_ = false;
 };
 

@@ -22,15 +22,15 @@ namespace [[gnu::visibility("default")]] asyncfs {
 
 namespace detail {
 
-template <class R, class State>
+template <class View, class State>
 task<void> take_turns(State& state) {
   while (state.next != state.end && !state.all.stopping()) {
-    if constexpr (std::ranges::forward_range<R>) {
+    if constexpr (std::ranges::forward_range<View>) {
       auto&& item = *state.next;
       ++state.next;
       co_await for_caller(state.fn(std::forward<decltype(item)>(item)));
     } else {  // what it refers to is gone once the iterator moves on
-      std::ranges::range_value_t<R> item(*state.next);
+      std::ranges::range_value_t<View> item(*state.next);
       ++state.next;
       co_await for_caller(state.fn(std::move(item)));
     }
@@ -42,38 +42,44 @@ struct runner {
   joint::child as{};
 };
 
-}  // namespace detail
-
-// Calls fn(item), which returns task<void>, for every item of the range, with at most `limit` of them running. After a
-// failure no new item is begun. The range must live until the end and is read on the loop's thread only. A limit of 0
-// is taken as 1.
-template <std::ranges::input_range R, class F>
-task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
+template <std::ranges::view View, class F>
+task<void> for_each_in(View range, std::size_t limit, F fn) {
   struct state_type {
-    std::ranges::iterator_t<R> next;
-    std::ranges::sentinel_t<R> end;
+    std::ranges::iterator_t<View> next;
+    std::ranges::sentinel_t<View> end;
     F& fn;
-    detail::joint& all;
+    joint& all;
   };
   const task_context at = co_await this_task;
-  detail::joint all(at, detail::joint::stops_at::failure);
+  joint all(at, joint::stops_at::failure);
   state_type state{std::ranges::begin(range), std::ranges::end(range), fn, all};
-  std::list<detail::runner> runners;  // they stay where they are as more come
-  std::exception_ptr broken;          // no memory for another, or the range threw: those that run are awaited first
+  std::list<runner> runners;  // they stay where they are as more come
+  std::exception_ptr broken;  // no memory for another, or the range threw: those that run are awaited first
   try {
     for (std::size_t i = 0; i < std::max<std::size_t>(limit, 1) && state.next != state.end && !all.stopping(); ++i) {
-      detail::runner& next = runners.emplace_back(detail::runner{detail::take_turns<R>(state)});
+      runner& next = runners.emplace_back(runner{take_turns<View>(state)});
       all.begin(next.work, next.as);
     }
   } catch (...) {
     broken = std::current_exception();
     all.stop();
   }
-  co_await detail::for_caller(all);
+  co_await for_caller(all);
   if (broken) std::rethrow_exception(broken);
-  if (all.decisive() != detail::joint::none)
+  if (all.decisive() != joint::none)
     std::next(runners.begin(), static_cast<std::ptrdiff_t>(all.decisive()))->work.take();
-  if (state.next != state.end) detail::throw_failure(failure(ECANCELED).error(), "for_each_concurrent");
+  if (state.next != state.end) throw_failure(failure(ECANCELED).error(), "for_each_concurrent");
+}
+
+}  // namespace detail
+
+// Calls fn(item), which returns task<void>, for every item of the range, with at most `limit` of them running. After a
+// failure no new item is begun. A temporary range is kept until the end; a named one must live until then, and is read
+// on the loop's thread only. A limit of 0 is taken as 1.
+template <std::ranges::input_range R, class F>
+  requires std::ranges::viewable_range<R>
+task<void> for_each_concurrent(R&& range, std::size_t limit, F fn) {
+  return detail::for_each_in(std::views::all(std::forward<R>(range)), limit, std::move(fn));
 }
 
 namespace detail {

@@ -209,13 +209,17 @@ class [[nodiscard("dropping a future cancels its work")]] future {
   // Waits for the end; the value, or what the work threw. Once. Where that would keep the loop from running, on its own
   // thread: std::logic_error.
   T get() {
+    check();
     state_->wait();
     return std::exchange(state_, nullptr)->take();
   }
-  [[nodiscard]] bool ready() const { return state_->done(); }
+  [[nodiscard]] bool ready() const { return state_ && state_->done(); }
 
   // On any loop. Cancelling the awaiting task cancels the work, and the wait is over when that has ended.
-  auto operator co_await() && noexcept { return detail::future_awaiter<T>(std::move(state_)); }
+  auto operator co_await() && {
+    check();
+    return detail::future_awaiter<T>(std::move(state_));
+  }
 
   // What fn returns is awaited when it can be: a task, an operation, a future ...
 
@@ -232,6 +236,10 @@ class [[nodiscard("dropping a future cancels its work")]] future {
   [[nodiscard]] loop& home() const noexcept { return state_->home(); }
 
  private:
+  void check() const {
+    if (!state_) [[unlikely]]
+      throw std::logic_error("asyncfs::future: empty, or its outcome was taken before");
+  }
   void drop() noexcept {
     if (state_ && !state_->done()) state_->cancel();
     state_.reset();
@@ -332,6 +340,7 @@ task<T> finally_task(future<T> before, F fn) {
 template <class T>
 template <class F>
 auto future<T>::then(F fn, std::source_location site) && {
+  check();
   loop& home = state_->home();
   const bool runs = !state_->done();
   return detail::spawn_after(runs, home, detail::then_task(std::move(*this), std::move(fn)), site);
@@ -339,6 +348,7 @@ auto future<T>::then(F fn, std::source_location site) && {
 template <class T>
 template <class F>
 future<T> future<T>::on_error(F fn, std::source_location site) && {
+  check();
   loop& home = state_->home();
   const bool runs = !state_->done();
   return detail::spawn_after(runs, home, detail::on_error_task(std::move(*this), std::move(fn)), site);
@@ -346,6 +356,7 @@ future<T> future<T>::on_error(F fn, std::source_location site) && {
 template <class T>
 template <class F>
 future<T> future<T>::finally(F fn, std::source_location site) && {
+  check();
   loop& home = state_->home();
   const bool runs = !state_->done();
   return detail::spawn_after(runs, home, detail::finally_task(std::move(*this), std::move(fn)), site);

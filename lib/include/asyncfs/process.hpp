@@ -67,6 +67,7 @@ struct process_options {
 
   std::vector<std::string> command;
   std::optional<std::vector<std::string>> environment{};  // "NAME=value" each; nothing: this process's
+  // A NUL in any string, which would cut it short, is refused with EINVAL.
   std::string directory{};  // where it starts, and a relative program is found; empty: here
   child_stream input, output, error;
   // `own`: a process group that it leads, out of reach of the terminal's Ctrl-C. `own_session`: without a terminal too.

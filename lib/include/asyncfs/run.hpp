@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <source_location>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,9 +16,12 @@ namespace [[gnu::visibility("default")]] asyncfs {
 
 // Runs the task on this thread until it has ended, cancels and drains whatever it left behind in the loop, and returns
 // its value or throws its exception. An exception that escapes a callback or a post meanwhile cancels the task and all
-// else, and is thrown once everything has ended. Must not be called from a task.
+// else, and is thrown once everything has ended. From inside the loop itself: std::logic_error.
 template <class T>
 T run(loop& home, task<T> work, std::source_location site = std::source_location::current()) {
+  if (loop::current() == &home)
+    throw std::logic_error(
+        "asyncfs::run on the loop that runs this would cancel everything else in it; co_await the task");
   // Begun from inside the loop, so that the engine is bound to this thread before the first operation, and as a
   // callback like any other, so that what the task does before its first await is measured and has a line.
   struct whole_run final : detail::ready_node, detail::task_end {

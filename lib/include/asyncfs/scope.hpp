@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <stdexcept>
 #include <utility>
 
 #include <asyncfs/task.hpp>
@@ -62,7 +63,7 @@ class scope {
   void fail(std::exception_ptr error) noexcept;
 
   class join_awaiter;
-  // Waits until every task has ended; throws the first exception. One task at a time may wait.
+  // Waits until every task has ended; throws the first exception. One task at a time may wait: std::logic_error for another.
   [[nodiscard]] join_awaiter join() noexcept;
 
  private:
@@ -103,8 +104,9 @@ class scope::join_awaiter final : public detail::ready_node {
  public:
   explicit join_awaiter(scope& joined) noexcept : joined_(joined) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> waiter,
-                     std::source_location at = std::source_location::current()) noexcept {
+  bool await_suspend(std::coroutine_handle<> waiter, std::source_location at = std::source_location::current()) {
+    if (joined_.joiner_ != nullptr) [[unlikely]]
+      throw std::logic_error("asyncfs::scope::join: another task waits for this scope already");
     this->site = at;
     waiter_ = waiter;
     if (joined_.running_ == 0 && !joined_.home_.takes_turn(*this)) return false;

@@ -96,7 +96,7 @@ class semaphore {
     return true;
   }
   mutable short_lock lock_;
-  detail::waiting_room waiting_;
+  detail::lasting_room waiting_{"a semaphore"};
   std::size_t available_;
 };
 

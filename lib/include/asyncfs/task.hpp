@@ -22,6 +22,9 @@ class task;
 
 namespace detail {
 
+// A task that is empty, or was awaited before.
+[[noreturn]] void nothing_to_await(const std::source_location& at) noexcept;
+
 // What runs when a task has ended that no coroutine awaits. It may destroy the task.
 class task_end {
  public:
@@ -144,6 +147,8 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> waiter,
                                           std::source_location at = std::source_location::current()) noexcept {
       static_assert(detail::awaiting_promise<P>, "tasks are awaited in a coroutine that returns asyncfs::task");
+      if (!frame_ || frame_.done()) [[unlikely]]
+        detail::nothing_to_await(at);
       frame_.promise().site = at;
       frame_.promise().run_in(waiter.promise().home(), scope_ != nullptr ? *scope_ : waiter.promise().scope());
       frame_.promise().continue_with(waiter);
@@ -163,6 +168,8 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
   // the user's line that it runs for.
   void begin(loop& home, cancel_scope& scope, detail::task_end& end,
              const std::source_location& site = std::source_location::current()) {
+    if (!frame_ || frame_.done()) [[unlikely]]
+      detail::nothing_to_await(site);
     frame_.promise().site = site;
     frame_.promise().run_in(home, scope);
     frame_.promise().continue_with(end);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <optional>
 
 #include <asyncfs/awaitable.hpp>
@@ -91,6 +92,15 @@ class deadline final : public pending {
   bool passed_ = false;
 };
 
+// Of any unit, in the clock's: what it cannot count is as much as it can.
+template <class Rep, class Period>
+constexpr steady_time::duration saturated(std::chrono::duration<Rep, Period> delay) noexcept {
+  using wide = std::chrono::duration<long double, steady_time::period>;
+  if (wide(delay) >= wide(steady_time::duration::max())) return steady_time::duration::max();
+  if (wide(delay) <= wide(steady_time::duration::min())) return steady_time::duration::min();
+  return std::chrono::duration_cast<steady_time::duration>(delay);
+}
+
 template <class T>
 inline constexpr bool is_optional = false;
 template <class T>
@@ -102,17 +112,21 @@ inline constexpr bool is_result<result<T>> = true;
 
 }  // namespace detail
 
-[[nodiscard]] inline detail::sleep_operation sleep_for(steady_time::duration delay) noexcept { return {delay}; }
+// The longest duration there is stands for all that are longer.
+template <class Rep, class Period>
+[[nodiscard]] detail::sleep_operation sleep_for(std::chrono::duration<Rep, Period> delay) noexcept {
+  return {detail::saturated(delay)};
+}
 // A time that has passed lets other work of the loop go first, and no more.
 [[nodiscard]] inline detail::sleep_until_operation sleep_until(steady_time when) noexcept { return {when}; }
 
 // What `what` gives, or std::errc::timed_out when it had not ended after `delay`: it is then cancelled and awaited. A
 // result that comes all the same is delivered. Of as_result(...), the error is in the result.
-template <awaitable A>
-task<awaited_t<A>> with_timeout(A what, steady_time::duration delay) {
+template <awaitable A, class Rep, class Period>
+task<awaited_t<A>> with_timeout(A what, std::chrono::duration<Rep, Period> delay) {
   const task_context at = co_await this_task;
   task<awaited_t<A>> work = as_task(std::move(what));
-  detail::deadline limit(at, delay);
+  detail::deadline limit(at, detail::saturated(delay));
   try {
     if constexpr (detail::is_optional<awaited_t<A>>) {
       // A sequence that is cancelled while it waits gives nothing, as at its end.

@@ -178,7 +178,7 @@ class walk {
   std::uint64_t next_sequence_ = 0;
   bool stopped_ = false;
   std::exception_ptr broken_off_;  // why; `stopped_` holds too
-  detail::waiting_room takers_, listers_;
+  detail::lasting_room takers_{"a walk"}, listers_{"a walk"};
 };
 
 // A task that waits for an entry or for a directory to list; what it waits for is put into it before it wakes.

@@ -66,6 +66,22 @@ class parked : public pending, public parked_hook, private message {
 
 using waiting_room = list<parked, parked_hook>;
 
+// "asyncfs: a channel was destroyed while tasks wait for it", and no more.
+[[noreturn]] void destroyed_with_waiters(const char* what) noexcept;
+
+// Of something that users make and must keep for as long as tasks wait for it.
+class lasting_room : public waiting_room {
+ public:
+  explicit lasting_room(const char* of) noexcept : of_(of) {}
+  ~lasting_room() {
+    if (!empty()) [[unlikely]]
+      destroyed_with_waiters(of_);
+  }
+
+ private:
+  const char* of_;
+};
+
 // A parked coroutine. `Derived` offers `bool take()`: with the lock held, gets what it waits for if that is there.
 template <class Derived>
 class parked_awaiter : public parked {
