@@ -18,11 +18,12 @@ struct walk_listing {
     const char* name;
     unsigned char type;
     std::shared_ptr<walk_pending> child;  // of a directory, when order matters
-    std::size_t root = 0;                 // of a root
+    std::size_t root = 0;                 // of a root: which
   };
   std::shared_ptr<walk_directory> directory;
   std::shared_ptr<asyncfs::directory> handle;
   std::vector<std::unique_ptr<std::byte[]>> names;
+  std::vector<walk_root> roots;  // that the items are, above all directories
   std::vector<item> items;
 };
 
@@ -35,6 +36,7 @@ struct walk_pending {
   bool follow = false;
   state now = state::unlisted;
   std::shared_ptr<walk_listing> listing;  // ordered: waits for its turn
+  bool more = false;                      // ordered: and is followed by another (of roots)
   std::error_code error;
   std::string_view operation;
 };
@@ -83,6 +85,10 @@ const directory& walk_entry::at() const noexcept { return *listing_->handle; }
 const char* walk_entry::name() const noexcept { return listing_->items[index_].name; }
 unsigned char walk_entry::type() const noexcept { return listing_->items[index_].type; }
 const walk_directory& walk_entry::parent() const noexcept { return *listing_->directory; }
+const std::shared_ptr<void>& walk_entry::user() const noexcept {
+  static const std::shared_ptr<void> none;
+  return is_root() && !listing_->roots.empty() ? listing_->roots[index_].user : none;
+}
 std::size_t walk_entry::root() const noexcept { return is_root() ? listing_->items[index_].root : parent().root(); }
 
 std::string walk_entry::path() const {
@@ -94,7 +100,7 @@ std::string walk_entry::path() const {
 // ---- the walk ------------------------------------------------------------------------------------------------------
 
 walk::walk(std::vector<walk_root> roots, walk_options options)
-    : options_(std::move(options)), roots_(std::move(roots)) {
+    : options_(std::move(options)), first_roots_(std::move(roots)) {
   auto top = std::make_shared<detail::walk_pending>();
   top->node = std::make_shared<walk_directory>();
   unlisted_.push_back(top);
@@ -206,7 +212,11 @@ task<void> walk::list_roots(pending_ptr work) {
   auto listing = std::make_shared<detail::walk_listing>();
   listing->directory = work->node;
   listing->handle = std::make_shared<directory>();
-  for (const walk_root& root : roots_) {
+  listing->roots = std::move(first_roots_);
+  first_roots_.clear();
+  if (listing->roots.empty() && options_.more_roots) listing->roots = co_await options_.more_roots();
+  listing->items.reserve(listing->roots.size());
+  for (const walk_root& root : listing->roots) {
     unsigned char type = root.type;
     if (type == DT_UNKNOWN) {
       const char* path = root.path.c_str();
@@ -216,9 +226,10 @@ task<void> walk::list_roots(pending_ptr work) {
       // What cannot be asked is given out all the same: whoever opens it gets the error to tell.
       type = status ? static_cast<unsigned char>(IFTODT(status->mode)) : static_cast<unsigned char>(DT_UNKNOWN);
     }
-    listing->items.push_back({root.path.c_str(), type, nullptr, listing->items.size()});
+    listing->items.push_back({root.path.c_str(), type, nullptr, roots_listed_++});
   }
-  publish(work, std::move(listing), false);
+  const bool more = options_.more_roots && !listing->roots.empty();
+  publish(work, std::move(listing), more);
 }
 
 task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
@@ -301,12 +312,14 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
   if (options_.order != walk_order::none) {
     work->handle.reset();
     work->now = detail::walk_pending::state::listed;
+    work->more = more;
     listed_ahead_ += listing->items.size();
     work->listing = std::move(listing);
   } else {
     if (more) {
       work->now = detail::walk_pending::state::unlisted;
-      unlisted_.push_back(work);
+      // More roots only when nothing else is left to list: there may be any number.
+      unlisted_.insert(work->node->depth() == 0 ? unlisted_.begin() : unlisted_.end(), work);
     }
     // Runs of what is no directory.
     std::deque<range>& ready = ready_of(loop::current());
@@ -354,10 +367,10 @@ void walk::add_children(const listing_ptr& listing) {
     child->node->name_ = item.name;
     child->node->depth_ = listing->directory->depth_ + 1;
     child->within = listing;
-    child->node->root_ = child->node->is_root() ? i : listing->directory->root_;
+    child->node->root_ = child->node->is_root() ? item.root : listing->directory->root_;
     if (child->node->is_root()) {
-      child->follow = roots_[i].follow;
-      child->node->shown_ = roots_[i].shown;
+      child->follow = listing->roots[i].follow;
+      child->node->shown_ = listing->roots[i].shown;
     }
     unlisted_.push_back(child);  // before the listing holds it: see ~walk
     if (ordered) item.child = std::move(child);
@@ -400,7 +413,12 @@ void walk::emit() {
     }
     if (here.next == items.size()) {
       directory->listing.reset();
-      levels_.pop_back();
+      if (directory->more) {
+        here.next = 0;
+        directory->now = detail::walk_pending::state::unlisted;
+      } else {
+        levels_.pop_back();
+      }
     } else {
       --listed_ahead_;
       pending_ptr child = std::exchange(listing->items[here.next++].child, nullptr);

@@ -352,3 +352,66 @@ TEST_CASE("a task that is cancelled while it waits for an entry takes none from 
   CHECK(impatient == std::errc::timed_out);
   CHECK(taken == files.size());
 }
+
+namespace {
+
+// Hands out the files 0 to 999, a few at a time.
+struct file_source {
+  std::string directory;
+  int next = 0;
+  bool asking = false;
+
+  task<std::vector<asyncfs::walk_root>> more() {
+    CHECK_FALSE(asking);  // one call after the other
+    asking = true;
+    co_await asyncfs::yield();
+    std::vector<asyncfs::walk_root> roots;
+    for (int i = 0; i < 7 && next < 1000; ++i, ++next) {
+      const std::string name = directory + "/" + std::to_string(next);
+      roots.push_back({.path = name, .user = std::make_shared<int>(next)});
+    }
+    asking = false;
+    co_return roots;
+  }
+};
+
+task<void> collect_users(asyncfs::walk& tree, std::vector<int>& users, std::vector<std::size_t>& numbers) {
+  for (;;) {
+    auto entry = co_await tree.next();
+    if (!entry) co_return;
+    if (entry->user()) users.push_back(*static_cast<const int*>(entry->user().get()));
+    numbers.push_back(entry->root());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("roots may come a few at a time: all are walked, in order where there is one, and count on") {
+  tests::on_every_kernel_engine([](tests::place& at) -> task<void> {
+    for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+      file_source source{at.path + "/files"};
+      std::filesystem::create_directory(source.directory);
+      for (int i = 0; i < 1000; ++i) {
+        const std::string name = source.directory + "/" + std::to_string(i);
+        if (i % 10 == 9) std::filesystem::create_directory(name);
+        std::ofstream(i % 10 == 9 ? name + "/inside" : name) << i;
+      }
+      asyncfs::walk tree({}, {.order = order, .more_roots = [&source] { return source.more(); }, .most_ready = 20});
+      std::vector<int> users;
+      std::vector<std::size_t> numbers;
+      std::vector<task<void>> hands;
+      for (int i = 0; i < 2; ++i) hands.push_back(tree.drive());
+      hands.push_back(collect_users(tree, users, numbers));
+      co_await asyncfs::when_all(std::move(hands));
+      CHECK(users.size() == 900);
+      CHECK(numbers.size() == 1000);
+      if (order == walk_order::bytes) {
+        CHECK(std::ranges::is_sorted(users));
+        CHECK(std::ranges::is_sorted(numbers));
+      }
+      std::ranges::sort(numbers);
+      for (std::size_t i = 0; i < numbers.size(); ++i) CHECK(numbers[i] == i);
+      std::filesystem::remove_all(source.directory);
+    }
+  });
+}

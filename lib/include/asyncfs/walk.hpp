@@ -44,6 +44,7 @@ struct walk_root {
   bool follow = true;                  // a root that is a symbolic link stands for its target
   unsigned char type = 0;              // DT_*, or DT_UNKNOWN to let the walk ask
   std::optional<std::string> shown{};  // how paths below it begin, where that differs from `path`
+  std::shared_ptr<void> user{};        // what a user of the walk hangs on it; see walk_entry::user
 };
 
 // A directory on the way: its name, what lies above it, and what a user of the walk hangs on it. Thread-safe to read.
@@ -83,6 +84,7 @@ class walk_entry {
   [[nodiscard]] const walk_directory& parent() const noexcept;
   [[nodiscard]] bool is_root() const noexcept { return parent().depth() == 0; }
   [[nodiscard]] std::size_t root() const noexcept;  // which of the roots it is, or lies below
+  [[nodiscard]] const std::shared_ptr<void>& user() const noexcept;  // of a root: walk_root::user; else null
   // Place in the order of the walk, from 0 without gaps.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
   // Why a directory could not be listed, and by which operation.
@@ -101,6 +103,9 @@ struct walk_options {
   // Called for every directory after it was opened and before anything in it is given out, on a loop's thread.
   // False: leave it and what is below it out.
   std::function<task<bool>(walk_directory&, const directory&)> enter{};
+  // Where there are more roots than should be in memory at once: called on a loop's thread, one call after the other,
+  // when those before are about to be taken; nothing in the vector: there are no more. They count on from those before.
+  std::function<task<std::vector<walk_root>>()> more_roots{};
   std::size_t most_ready = 4096;    // entries found and not yet taken, before listing pauses
   std::size_t most_listed = 65536;  // the same for directories listed ahead of the order
   unsigned most_listings = 16;      // at once
@@ -167,7 +172,8 @@ class walk {
   void break_off(std::exception_ptr why) noexcept;
 
   const walk_options options_;
-  const std::vector<walk_root> roots_;
+  std::vector<walk_root> first_roots_;  // until they are listed
+  std::size_t roots_listed_ = 0;
   short_lock mutex_;
   std::vector<pending_ptr> unlisted_;  // last in, first out
   pending_ptr demanded_;               // what ordered emission cannot go on without
