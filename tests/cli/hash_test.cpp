@@ -103,7 +103,7 @@ TEST_CASE("a closed pipe ends hash quietly") {
 TEST_CASE("wrong usage ends with 2 and points at the help") {
   for (const auto& words : std::vector<std::vector<std::string>>{{"hash", "--engine=steam", "x"},
                                                                  {"hash", "-a", "md6", "x"},
-                                                                 {"hash"},
+                                                                 {"hash", "--quiet", "x"},
                                                                  {"hash", "--what"},
                                                                  {"copy", "one"},
                                                                  {"grep"},

@@ -9,12 +9,15 @@
 #include <CLI/CLI.hpp>
 #include <asyncfs/trace.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <optional>
 #include <system_error>
 
 #include "command/commands.hpp"
+#include "hash/digest.hpp"
+#include "quoting.hpp"
 
 namespace tool {
 
@@ -26,7 +29,6 @@ const std::map<std::string, asyncfs::engine_kind> engines = {{"auto", asyncfs::e
                                                              {"uring", asyncfs::engine_kind::uring},
                                                              {"threads", asyncfs::engine_kind::threads},
                                                              {"sync", asyncfs::engine_kind::sync}};
-const std::map<std::string, algorithm> algorithms = {{"sha256", algorithm::sha256}, {"xxh128", algorithm::xxh128}};
 
 // CLI11's own check for these says what it would accept, but shows numbers for names.
 template <class T>
@@ -56,6 +58,65 @@ void add_tree_options(CLI::App& app, tree_options& tree) {
       ->check(CLI::Range(1u, 4096u))
       ->type_name("N")
       ->group("Speed");
+}
+
+// Repeatable, and a comma may stand between several.
+void add_algorithm(std::vector<algorithm>& to, const std::string& words) {
+  std::string known;
+  for (std::size_t begin = 0; begin <= words.size();) {
+    const std::size_t end = std::min(words.find(',', begin), words.size());
+    const std::string word = words.substr(begin, end - begin);
+    begin = end + 1;
+    const auto found = std::ranges::find(algorithm_table, word, &algorithm_info::name);
+    if (found == algorithm_table.end()) {
+      for (const algorithm_info& row : algorithm_table) known += (known.empty() ? "" : ", ") + std::string(row.name);
+      throw CLI::ValidationError(fmt::format("{} is unknown; choose one of {}", shell_quoted(word), known));
+    }
+    if (!available(found->which))
+      throw CLI::ValidationError(fmt::format("{} is not to be had in this build, or forbidden by OpenSSL here", word));
+    if (std::ranges::find(to, found->which) == to.end()) to.push_back(found->which);
+  }
+}
+
+void add_hash_options(CLI::App& app, hash_command& hash) {
+  app.add_option("PATH", hash.paths, "Files and trees; none, or -: standard input. With -c: lists of digests");
+  app.add_option_function<std::vector<std::string>>(
+         "-a,--algorithm",
+         [&hash](const std::vector<std::string>& all) {
+           for (const std::string& one : all) add_algorithm(hash.which, one);
+         },
+         "Digest to compute, or to expect in lists; repeatable (default: sha256)")
+      ->type_name("ALGORITHM")
+      ->allow_extra_args(false)
+      ->group("Digests");
+  auto* tag = app.add_flag("--tag", hash.tagged, "Print lines that name the algorithm, as BSD does")->group("Digests");
+  auto* untagged = app.add_flag("--untagged", hash.untagged, "Print lines without it, also for several algorithms")
+                       ->excludes(tag)
+                       ->group("Digests");
+  auto* zero = app.add_flag("-z,--zero", hash.zero, "End lines with NUL, not newline, and escape nothing in names")
+                   ->group("Digests");
+  auto* check = app.add_flag("-c,--check", hash.check, "Read digests from lists, and compare files with them")
+                    ->excludes(tag)
+                    ->excludes(untagged)
+                    ->excludes(zero)
+                    ->group("Checking");
+  const auto checking = [&](const char* names, std::function<void()> set, const char* help) {
+    app.add_flag_callback(names, std::move(set), help)->trigger_on_parse()->needs(check)->group("Checking");
+  };
+  // How much is said: the last word counts.
+  const auto say = [&hash](bool quiet, bool status, bool warn) {
+    return [&hash, quiet, status, warn] {
+      hash.quiet = quiet;
+      hash.status = status;
+      hash.warn = warn;
+    };
+  };
+  checking(
+      "--ignore-missing", [&hash] { hash.ignore_missing = true; }, "Say nothing of listed files that do not exist");
+  checking("--quiet", say(true, false, false), "Print no OK for files that match");
+  checking("--status", say(false, true, false), "Print nothing; the exit status says it");
+  checking("--strict", [&hash] { hash.strict = true; }, "Fail when a line of a list is malformed");
+  checking("-w,--warn", say(false, false, true), "Name each malformed line");
 }
 
 // As many descriptors as may be had: files in flight and open directories need them.
@@ -116,10 +177,7 @@ int run_command_line(int argc, char** argv) {
 
   hash_command hash;
   CLI::App& hashing = *app.add_subcommand("hash", "Print digests of files, one line each, in the order of their paths");
-  hashing.add_option("PATH", hash.paths, "Files and trees")->required();
-  hashing
-      .add_option_function<std::string>("-a,--algorithm", one_of(algorithms, hash.which), "sha256 (default) or xxh128")
-      ->type_name("ALGORITHM");
+  add_hash_options(hashing, hash);
   add_tree_options(hashing, hash.tree);
 
   grep_command grep;

@@ -1,6 +1,6 @@
 // What the tool says to people: one line on standard error for each thing that went wrong.
 //
-// Any thread. Names are quoted as GNU tools do, so that no byte of a file name reaches a terminal raw.
+// Any thread. Names in it are to be quoted (quoting.hpp).
 #pragma once
 
 #include <atomic>
@@ -9,9 +9,6 @@
 #include <system_error>
 
 namespace tool {
-
-// 'name', with unprintable bytes as in a shell: 'a'$'\n''b'.
-[[nodiscard]] std::string shell_quoted(std::string_view name);
 
 class messages {
  public:

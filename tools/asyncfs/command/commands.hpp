@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "hash/digest.hpp"
+#include "hash/algorithm.hpp"
 #include "pipeline/tree.hpp"
 
 namespace tool {
@@ -15,8 +15,11 @@ struct copy_command {
 };
 struct hash_command {
   tree_options tree;
-  algorithm which = algorithm::sha256;
-  std::vector<std::string> paths;
+  std::vector<algorithm> which;    // none: the default, or as a list says
+  std::vector<std::string> paths;  // none, or "-": standard input
+  bool tagged = false, untagged = false, zero = false;
+  // -c: the paths are lists.
+  bool check = false, ignore_missing = false, strict = false, status = false, quiet = false, warn = false;
 };
 struct grep_command {
   tree_options tree;

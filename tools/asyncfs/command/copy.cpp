@@ -10,6 +10,8 @@
 #include "command/commands.hpp"
 #include "copy/destination.hpp"
 #include "copy/targets.hpp"
+#include "pipeline/stability.hpp"
+#include "quoting.hpp"
 
 namespace tool {
 
@@ -289,10 +291,11 @@ int run(const copy_command& command, messages& say) {
   work.walk.enter = [&state](asyncfs::walk_directory& source, const asyncfs::directory& handle) {
     return enter(state, source, handle);
   };
-  work.make_visitor = [&]() -> visitor {
+  const visitor_maker make_visitor = [&]() -> visitor {
     auto copier = std::make_shared<file_copier>(state, out);
     return [copier](asyncfs::walk_entry& entry) { return copier->visit(entry); };
   };
+  work.make_crew = [&make_visitor] { return make_visitor; };
   work.afterwards = [&state] { return state.destinations.drain_all(); };
   // Creating, writing into the page cache and setting attributes are quick, and the kernel's ring would hand each of
   // them to a worker thread; measured, doing them here costs no more and keeps the workers out.

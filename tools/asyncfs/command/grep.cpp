@@ -5,6 +5,7 @@
 
 #include "command/commands.hpp"
 #include "grep/search.hpp"
+#include "quoting.hpp"
 
 namespace tool {
 
@@ -97,10 +98,11 @@ int run(const grep_command& command, messages& say) {
   // Without an order a file's output must still stay together, which the window does as well.
   report out(1, report::order::of_the_walk);
   std::atomic_flag found;
-  work.make_visitor = [&]() -> visitor {
+  const visitor_maker make_visitor = [&]() -> visitor {
     auto grepper = std::make_shared<file_grepper>(*what, options, with_names, out, say, found);
     return [grepper](asyncfs::walk_entry& entry) { return grepper->visit(entry); };
   };
+  work.make_crew = [&make_visitor] { return make_visitor; };
   run_tree(command.tree, std::move(work), out);
   if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
   if (out.error()) say.failure("cannot write to standard output", out.error());

@@ -1,4 +1,5 @@
 #include "copy/destination.hpp"
+#include "quoting.hpp"
 
 #include <fmt/format.h>
 #include <stdio.h>

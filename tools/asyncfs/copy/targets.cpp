@@ -1,4 +1,5 @@
 #include "copy/targets.hpp"
+#include "quoting.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

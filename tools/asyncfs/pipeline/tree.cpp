@@ -1,7 +1,6 @@
 #include "pipeline/tree.hpp"
 
 #include <sys/resource.h>
-#include <time.h>
 #include <asyncfs/future.hpp>
 
 #include <algorithm>
@@ -43,6 +42,7 @@ class crew {
   crew(shared_state& shared, asyncfs::loop& home)
       : shared_(shared),
         home_(home),
+        make_visitor_(shared.work.make_crew()),
         wanted_(shared.fixed_depth != 0 ? shared.fixed_depth : std::min(depth_when_cached, shared.most_depth)),
         flow_(home.flow()) {}
 
@@ -69,7 +69,7 @@ class crew {
   }
 
   asyncfs::task<void> work() {
-    const visitor visit = shared_.work.make_visitor();
+    const visitor visit = make_visitor_();
     for (;;) {
       auto entry = co_await shared_.walk.next();
       if (!entry) break;
@@ -96,6 +96,7 @@ class crew {
 
   shared_state& shared_;
   asyncfs::loop& home_;
+  const visitor_maker make_visitor_;
   std::list<asyncfs::future<void>> tasks_;
   unsigned working_ = 0, wanted_;
   asyncfs::loop::flow_counters flow_;
@@ -122,21 +123,6 @@ void run_tree(const tree_options& options, tree_work work, report& out) {
                       descriptor_bound(loops)};
   asyncfs::run_on(loops, [&shared](std::size_t) { return on_loop(shared); }, how);
   asyncfs::run(finish(out), how);
-}
-
-stability stability::begin() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return {{now.tv_sec, static_cast<std::uint32_t>(now.tv_nsec)}};
-}
-
-bool stability::proves_unchanged(const asyncfs::file_status& after) const noexcept {
-  // The kernel stamps with a coarse clock: two changes within its grain (10 ms at worst) can look like one.
-  constexpr std::int64_t grain_ns = 20'000'000;
-  const std::int64_t age_ns =
-      (opened.seconds - after.changed.seconds) * 1'000'000'000 +
-      (static_cast<std::int64_t>(opened.nanoseconds) - static_cast<std::int64_t>(after.changed.nanoseconds));
-  return opened.seconds - after.changed.seconds > 1 || age_ns > grain_ns;
 }
 
 }  // namespace tool

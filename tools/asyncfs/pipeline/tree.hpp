@@ -24,12 +24,14 @@ struct tree_options {
 // What a command does with one entry. Called by one worker for one entry after the other; it must deliver to the report
 // exactly once with `last`, and names its own failures.
 using visitor = std::function<asyncfs::task<void>(asyncfs::walk_entry&)>;
+// Makes one worker's visitor, with the buffers it needs.
+using visitor_maker = std::function<visitor()>;
 
 struct tree_work {
   std::vector<asyncfs::walk_root> roots;
   asyncfs::walk_options walk;
-  // Makes a worker's visitor, with the buffers it needs; called on the worker's loop.
-  std::function<visitor()> make_visitor;
+  // Called once on every loop: what it makes may hold what the loop's workers share.
+  std::function<visitor_maker()> make_crew;
   // Runs on every loop after its workers have ended; optional.
   std::function<asyncfs::task<void>()> afterwards{};
   // Operations that this command had better do in place (engine_options::run).
@@ -46,14 +48,5 @@ T run_ahead(const tree_options& options, asyncfs::task<T> work) {
 
 // Walks the roots and visits what is found. Throws std::system_error when no loop can be set up.
 void run_tree(const tree_options& options, tree_work work, report& out);
-
-// How much an open file may be trusted to stand still.
-struct stability {
-  asyncfs::file_time opened;
-  // Now, as file systems stamp their changes.
-  [[nodiscard]] static stability begin() noexcept;
-  // True when a change since `opened` would show in the time of the last change.
-  [[nodiscard]] bool proves_unchanged(const asyncfs::file_status& after) const noexcept;
-};
 
 }  // namespace tool

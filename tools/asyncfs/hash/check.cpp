@@ -1,0 +1,261 @@
+#include "hash/check.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "hash/file_digester.hpp"
+#include "hash/list_reader.hpp"
+#include "quoting.hpp"
+
+namespace tool {
+
+namespace {
+
+using outcome = file_digester::outcome;
+
+// What one list turned out to say.
+struct tally {
+  std::atomic<std::uint64_t> listed{0}, malformed{0}, matched{0}, mismatched{0}, unreadable{0};
+  bool unreadable_list = false;
+};
+
+// Which algorithms an untagged digest may be of. Those that stand against attackers only, where there is a choice: a
+// file must not pass because it is easy to make one with the right weak digest.
+std::vector<algorithm> candidates(const listed_file& what, const std::vector<algorithm>& asked_for) {
+  if (what.tagged) return {*what.tagged};
+  std::vector<algorithm> all;
+  for (const algorithm_info& row : algorithm_table)
+    if (row.bytes == what.digest.size && available(row.which)) all.push_back(row.which);
+  if (!asked_for.empty()) {
+    std::erase_if(all, [&](algorithm one) { return std::ranges::find(asked_for, one) == asked_for.end(); });
+    return all;
+  }
+  const auto weak = [](algorithm one) { return one == algorithm::xxh128 || one == algorithm::xxh3; };
+  std::erase_if(all, weak);
+  return all;
+}
+
+// The algorithm that untagged digests of a length were last found to be of: tried first. One that does not match is
+// followed by the others, so the outcome does not depend on it.
+class habit {
+ public:
+  habit() noexcept {
+    for (auto& one : known_) one.store(-1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::optional<algorithm> of(std::size_t bytes) const noexcept {
+    const int known = known_[bytes].load(std::memory_order_relaxed);
+    return known < 0 ? std::nullopt : std::optional(algorithm(known));
+  }
+  void learn(algorithm which) noexcept {
+    known_[describe(which).bytes].store(static_cast<int>(which), std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<int>, most_digest_bytes + 1> known_;
+};
+
+struct list_check {
+  const hash_command& command;
+  const std::string shown;  // the list's name in messages
+  const bool to_terminal;
+  report& out;
+  messages& say;
+  tally count{};
+  habit usual{};
+};
+
+class list_checker {
+ public:
+  list_checker(list_check& check, std::shared_ptr<loop_share> share) : check_(check), digester_(std::move(share)) {}
+
+  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
+    const auto& listed = *static_cast<const listed_file*>(entry.user().get());
+    const std::string_view verdict = co_await verdict_on(entry, listed);
+    std::string line;
+    if (!verdict.empty() && !check_.command.status) line = fmt::format("{}: {}\n", name_of(listed.path), verdict);
+    co_await check_.out.deliver(entry.sequence(), line);
+  }
+
+ private:
+  static constexpr std::string_view ok = "OK", failed = "FAILED", not_read = "FAILED open or read", nothing = "";
+
+  // Names as coreutils write them into pipes; on a terminal, such that they cannot do anything there.
+  std::string name_of(const std::string& path) const {
+    if (check_.to_terminal) return shell_quoted_if_needed(path);
+    return path.find('\n') == std::string::npos ? path : "\\" + escaped(path);
+  }
+
+  asyncfs::task<std::string_view> verdict_on(asyncfs::walk_entry& entry, const listed_file& listed) {
+    const auto begun = stability::begin();
+    auto opened = co_await open_listed(entry, listed.path);
+    if (!opened) {
+      if (check_.command.ignore_missing && opened.error() == std::errc::no_such_file_or_directory) co_return nothing;
+      co_return unreadable(fmt::format("cannot open {} for reading", shell_quoted(listed.path)), opened.error());
+    }
+    source from = *std::move(opened);
+    const auto status = co_await asyncfs::as_result(from.file().status());
+    std::string_view verdict;
+    if (!status) {
+      verdict = unreadable(fmt::format("cannot examine {}", shell_quoted(listed.path)), status.error());
+    } else if (status->is_directory()) {
+      verdict = unreadable(fmt::format("cannot read {}", shell_quoted(listed.path)),
+                           std::make_error_code(std::errc::is_a_directory));
+    } else if (!status->is_regular() && !from.is_standard_input()) {
+      // A list must not make anybody wait for a FIFO's other end, or read a device for ever.
+      check_.say.failure(
+          fmt::format("not reading {}, which is no regular file; hash it by its name", shell_quoted(listed.path)));
+      ++check_.count.unreadable;
+      verdict = not_read;
+    } else {
+      verdict = co_await compare(from, listed, begun);
+    }
+    co_await from.close();
+    co_return verdict;
+  }
+
+  asyncfs::task<asyncfs::result<source>> open_listed(const asyncfs::walk_entry& entry, const std::string& path) {
+    if (path == "-") co_return source::standard_input();
+    auto opened = co_await asyncfs::as_result(entry.at().open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY));
+    if (!opened) co_return std::unexpected(opened.error());
+    co_return source(*std::move(opened));
+  }
+
+  asyncfs::task<std::string_view> compare(const source& from, const listed_file& listed, stability begun) {
+    std::vector<algorithm> left = candidates(listed, check_.command.which);
+    const auto usual = check_.usual.of(listed.digest.size);
+    const bool try_usual = !listed.tagged && left.size() > 1 && usual && !from.is_standard_input();
+    while (!left.empty()) {
+      std::vector<algorithm> now = left;
+      if (try_usual && std::ranges::find(left, *usual) != left.end()) now = {*usual};
+      const outcome read = co_await digest_source(digester_, from, begun, now);
+      if (read.what == outcome::kind::unreadable)
+        co_return unreadable(fmt::format("cannot read {}", shell_quoted(listed.path)), read.error);
+      if (read.what == outcome::kind::changed) {
+        check_.say.failure(
+            fmt::format("{} changed while hashing; check it again when it is at rest", shell_quoted(listed.path)));
+        ++check_.count.unreadable;
+        co_return not_read;
+      }
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        if (read.values[i] != listed.digest) continue;
+        if (!listed.tagged) check_.usual.learn(now[i]);
+        ++check_.count.matched;
+        co_return check_.command.quiet ? nothing : ok;
+      }
+      std::erase_if(left, [&](algorithm one) { return std::ranges::find(now, one) != now.end(); });
+    }
+    ++check_.count.mismatched;
+    co_return failed;
+  }
+
+  std::string_view unreadable(const std::string& what, const std::error_code& why) {
+    check_.say.failure(what, why);
+    ++check_.count.unreadable;
+    return not_read;
+  }
+
+  list_check& check_;
+  file_digester digester_;
+};
+
+// The files of the next part of the list, as roots of a walk.
+asyncfs::task<std::vector<asyncfs::walk_root>> next_roots(list_check& check, list_reader& list) {
+  std::vector<asyncfs::walk_root> roots;
+  for (;;) {
+    list_reader::piece piece = co_await list.next();
+    check.count.malformed += piece.malformed.size();
+    if (check.command.warn)
+      for (const std::uint64_t line : piece.malformed)
+        check.say.note(fmt::format("{}: {}: improperly formatted {}checksum line", check.shown, line,
+                                   check.command.which.size() == 1
+                                       ? std::string(describe(check.command.which.front()).tag) + " "
+                                       : std::string()));
+    if (piece.error) {
+      check.say.failure(fmt::format("cannot read {}", check.shown), piece.error);
+      check.count.unreadable_list = true;
+    }
+    check.count.listed += piece.files.size();
+    roots.reserve(piece.files.size());
+    for (listed_file& file : piece.files) {
+      std::string path = file.path;
+      roots.push_back({.path = std::move(path),
+                       .type = DT_REG,  // whatever it is, it is opened; so nobody need ask
+                       .user = std::make_shared<listed_file>(std::move(file))});
+    }
+    if (!roots.empty() || piece.malformed.empty()) co_return roots;
+  }
+}
+
+void say_summary(list_check& check) {
+  const auto plural = [](std::uint64_t n, const char* one, const char* many) { return n == 1 ? one : many; };
+  const tally& count = check.count;
+  if (count.listed == 0) {
+    check.say.failure(fmt::format("{}: no properly formatted checksum lines found", check.shown));
+    return;
+  }
+  if (check.command.status) return;
+  if (const std::uint64_t n = count.malformed)
+    check.say.note(fmt::format("WARNING: {} {} improperly formatted", n, plural(n, "line is", "lines are")));
+  if (const std::uint64_t n = count.unreadable)
+    check.say.note(fmt::format("WARNING: {} listed {} could not be read", n, plural(n, "file", "files")));
+  if (const std::uint64_t n = count.mismatched)
+    check.say.note(fmt::format("WARNING: {} computed {} did NOT match", n, plural(n, "checksum", "checksums")));
+  if (check.command.ignore_missing && count.matched == 0)
+    check.say.note(fmt::format("{}: no file was verified", check.shown));
+}
+
+asyncfs::task<asyncfs::result<source>> open_list(std::string path) {
+  if (path == "-") co_return source::standard_input();
+  auto opened = co_await asyncfs::as_result(asyncfs::here().open(path.c_str(), O_RDONLY | O_NOCTTY));
+  if (!opened) co_return std::unexpected(opened.error());
+  co_return source(*std::move(opened));
+}
+
+bool check_list(const hash_command& command, const std::string& path, report& out, messages& say) {
+  const std::string shown = shell_quoted_if_needed(path == "-" ? "standard input" : path);
+  auto opened = run_ahead(command.tree, open_list(path));
+  if (!opened) {
+    say.failure(shown, opened.error());
+    return false;
+  }
+  list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
+  list_check check{command, shown, ::isatty(STDOUT_FILENO) == 1, out, say};
+  tree_work work;
+  work.walk.order = asyncfs::walk_order::bytes;  // that of the roots: there is nothing below them
+  work.walk.more_roots = [&check, &list] { return next_roots(check, list); };
+  work.make_crew = [&check]() -> visitor_maker {
+    return [&check, share = std::make_shared<loop_share>()]() -> visitor {
+      auto checker = std::make_shared<list_checker>(check, share);
+      return [checker](asyncfs::walk_entry& entry) { return checker->visit(entry); };
+    };
+  };
+  run_tree(command.tree, std::move(work), out);
+  const tally& count = check.count;
+  if (!count.unreadable_list) say_summary(check);
+  return !count.unreadable_list && count.matched > 0 && count.mismatched == 0 && count.unreadable == 0 &&
+         (!command.strict || count.malformed == 0);
+}
+
+}  // namespace
+
+int check_lists(const hash_command& command, messages& say) {
+  bool all_well = true;
+  const std::vector<std::string> lists = command.paths.empty() ? std::vector<std::string>{"-"} : command.paths;
+  for (const std::string& path : lists) {
+    report out(STDOUT_FILENO, report::order::of_the_walk);
+    all_well = check_list(command, path, out, say) && all_well;
+    if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+    if (out.error()) {
+      say.failure("cannot write to standard output", out.error());
+      return 1;
+    }
+  }
+  return all_well ? 0 : 1;
+}
+
+}  // namespace tool

@@ -1,0 +1,188 @@
+#include "hash/file_digester.hpp"
+
+#include <asyncfs/directory.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "hash/blake3.hpp"
+#include "hash/large_file.hpp"
+
+namespace tool {
+
+namespace {
+
+constexpr std::size_t read_piece = std::size_t{64} << 10;      // stays in the second-level cache
+constexpr std::uint64_t sparse_from = std::uint64_t{1} << 20;  // below, looking for holes costs more than reading them
+constexpr std::uint64_t large_from = std::uint64_t{4} << 20;   // below, handing pieces to other threads gains nothing
+constexpr unsigned bytes_a_block = 512;                        // of st_blocks
+
+bool has_holes(const asyncfs::file_status& status) noexcept {
+  return status.is_regular() && status.size >= sparse_from && status.blocks * bytes_a_block < status.size;
+}
+
+}  // namespace
+
+lane_queue* loop_share::lanes_of(algorithm which) {
+  maybe& one = lanes_[static_cast<std::size_t>(which)];
+  if (!one.asked) {
+    one.asked = true;
+    one.queue = lane_queue::make(which);
+  }
+  return one.queue.get();
+}
+
+file_digester::file_digester(std::shared_ptr<loop_share> share)
+    : share_(std::move(share)), buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)) {}
+
+asyncfs::task<file_digester::outcome> file_digester::digest(const asyncfs::file& source, stability begun,
+                                                            std::span<const algorithm> which) {
+  using kind = outcome::kind;
+  std::optional<asyncfs::file_status> before;
+  for (;;) {
+    const reading read = co_await read_all(source, which);
+    if (read.error) co_return outcome{kind::unreadable, read.error};
+    // Files that have no size to compare with (pipes, and those in /proc) are what was read.
+    const bool measurable = read.status.is_regular() && read.status.size != 0;
+    const bool still = !measurable || (read.status.size == read.size && begun.proves_unchanged(read.status)) ||
+                       // Changed a moment ago, or of a size that lies (as in /sys): a second reading between two equal
+                       // statuses is proof.
+                       (before && before->changed == read.status.changed && before->size == read.status.size);
+    if (still) co_return outcome{kind::done, {}, read.size, std::move(values_)};
+    if (before) co_return outcome{kind::changed};
+    before = read.status;
+  }
+}
+
+asyncfs::task<file_digester::outcome> file_digester::digest_stream(const asyncfs::file& source,
+                                                                   std::span<const algorithm> which) {
+  values_.assign(which.size(), {});
+  begin(which);
+  const reading read = co_await read_on(source, which, asyncfs::stream_position);
+  end(which);
+  if (read.error) co_return outcome{outcome::kind::unreadable, read.error};
+  co_return outcome{outcome::kind::done, {}, read.size, std::move(values_)};
+}
+
+void file_digester::begin(std::span<const algorithm> which) {
+  for (const algorithm one : which) {
+    auto& digest = digests_[static_cast<std::size_t>(one)];
+    if (!digest) digest = digest::make(one);
+    digest->begin();
+  }
+}
+
+void file_digester::end(std::span<const algorithm> which) {
+  for (std::size_t i = 0; i < which.size(); ++i) values_[i] = digests_[static_cast<std::size_t>(which[i])]->end();
+}
+
+void file_digester::add(std::span<const std::byte> bytes, std::span<const algorithm> which) {
+  for (const algorithm one : which) digests_[static_cast<std::size_t>(one)]->add(bytes);
+}
+
+// From the beginning to the end. What comes whole in the first piece may be digested in lanes.
+asyncfs::task<file_digester::reading> file_digester::read_all(const asyncfs::file& source,
+                                                              std::span<const algorithm> which) {
+  values_.assign(which.size(), {});
+  const auto first = co_await asyncfs::as_result(source.read_at({buffer_.get(), read_piece}, 0));
+  if (!first && first.error().value() != ESPIPE) co_return reading{.error = first.error()};
+  if (first && *first < read_piece) {
+    const auto status = co_await asyncfs::as_result(source.status());
+    if (!status) co_return reading{.error = status.error()};
+    if (*first == 0 || (status->is_regular() && status->size == *first)) {
+      co_await finish_short({buffer_.get(), *first}, which);
+      co_return reading{.size = *first, .status = *status};
+    }
+  }
+  if (first && *first == read_piece) {
+    const auto status = co_await asyncfs::as_result(source.status());
+    if (!status) co_return reading{.error = status.error()};
+    if (status->is_regular() && status->size >= large_from && !has_holes(*status))
+      co_return co_await read_large(source, which);
+  }
+  begin(which);
+  if (first) add({buffer_.get(), *first}, which);
+  const reading whole = co_await read_on(source, which, first ? *first : asyncfs::stream_position);
+  end(which);
+  co_return whole;
+}
+
+asyncfs::task<file_digester::reading> file_digester::read_large(const asyncfs::file& source,
+                                                                std::span<const algorithm> which) {
+  const auto permit = co_await share_->large_files.acquire();
+  large_reading read;
+  if (has_blake3_tree && which.size() == 1 && which.front() == algorithm::blake3) {
+    read = co_await digest_blake3_spread(source, values_.front());
+  } else {
+    begin(which);
+    read = co_await read_beside(source, [this, which](std::span<const std::byte> piece) { add(piece, which); });
+    end(which);
+  }
+  if (read.error) co_return reading{.error = read.error};
+  const auto status = co_await asyncfs::as_result(source.status());
+  if (!status) co_return reading{.error = status.error()};
+  co_return reading{.size = read.size, .status = *status};
+}
+
+asyncfs::task<void> file_digester::finish_short(std::span<const std::byte> whole, std::span<const algorithm> which) {
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    lane_queue* const lanes = whole.size() <= digest_lanes::longest ? share_->lanes_of(which[i]) : nullptr;
+    if (lanes != nullptr) {
+      values_[i] = co_await lanes->compute(whole);
+    } else {
+      const std::span<const algorithm> one = which.subspan(i, 1);
+      begin(one);
+      add(whole, one);
+      values_[i] = digests_[static_cast<std::size_t>(which[i])]->end();
+    }
+  }
+}
+
+// Where the data after `from` begins and ends; at the end of the file twice when there is none, and both at `from` when
+// the file system cannot tell, or the file has shrunk.
+asyncfs::task<file_digester::extent> file_digester::next_extent(const asyncfs::file& source, std::uint64_t from) {
+  const auto data = co_await asyncfs::as_result(source.next_data(from));
+  if (data) {
+    const auto hole = co_await asyncfs::as_result(source.next_hole(*data));
+    if (hole && *data >= from && *hole > *data) co_return extent{*data, *hole};
+  } else if (data.error().value() == ENXIO) {
+    const auto status = co_await asyncfs::as_result(source.status());
+    if (status && status->size >= from) co_return extent{status->size, status->size};
+  }
+  co_return extent{from, from};
+}
+
+// The rest of a file from `offset`, or of a stream from where it is. Holes are not read.
+asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file& source,
+                                                             std::span<const algorithm> which, std::uint64_t offset) {
+  const bool stream = offset == asyncfs::stream_position;
+  const std::span<std::byte> buffer(buffer_.get(), read_piece);
+  std::uint64_t size = stream ? 0 : offset;
+  std::uint64_t data_until = 0;  // beyond, a hole may begin
+  bool may_have_holes = false;
+  if (!stream) {
+    const auto status = co_await asyncfs::as_result(source.status());
+    if (!status) co_return reading{.error = status.error()};
+    may_have_holes = has_holes(*status);
+  }
+  for (;;) {
+    if (may_have_holes && size >= data_until) {
+      const extent next = co_await next_extent(source, size);
+      for (const algorithm one : which) digests_[static_cast<std::size_t>(one)]->add_zeros(next.begin - size);
+      size = next.begin;
+      data_until = next.end;
+      may_have_holes = next.end > next.begin;
+    }
+    const auto got = co_await asyncfs::as_result(source.read_at(buffer, stream ? asyncfs::stream_position : size));
+    if (!got) co_return reading{.error = got.error()};
+    add(buffer.first(*got), which);
+    size += *got;
+    if (*got == read_piece) continue;
+    // Short: the end, if nothing came or the size says so too.
+    const auto status = co_await asyncfs::as_result(source.status());
+    if (!status) co_return reading{.error = status.error()};
+    if (*got == 0 || (status->is_regular() && status->size == size)) co_return reading{.size = size, .status = *status};
+  }
+}
+
+}  // namespace tool

@@ -1,0 +1,111 @@
+#include "hash/large_file.hpp"
+
+#include <asyncfs/event.hpp>
+#include <asyncfs/offload.hpp>
+#include <asyncfs/scope.hpp>
+#include <asyncfs/when.hpp>
+
+#include <array>
+#include <deque>
+#include <thread>
+
+#include "hash/blake3.hpp"
+
+namespace tool {
+
+namespace {
+
+constexpr std::size_t piece_bytes = std::size_t{1} << 20;  // so that handing it over costs little beside digesting it
+
+std::unique_ptr<std::byte[]> make_buffer() { return std::make_unique_for_overwrite<std::byte[]>(piece_bytes); }
+
+// Reads until the buffer is full or the file ends. How many bytes came.
+asyncfs::task<asyncfs::result<std::size_t>> fill(const asyncfs::file& source, std::span<std::byte> buffer,
+                                                 std::uint64_t offset) {
+  std::size_t filled = 0;
+  while (filled < buffer.size()) {
+    const auto got = co_await asyncfs::as_result(source.read_at(buffer.subspan(filled), offset + filled));
+    if (!got) co_return std::unexpected(got.error());
+    if (*got == 0) break;
+    filled += *got;
+  }
+  co_return filled;
+}
+
+}  // namespace
+
+asyncfs::task<large_reading> read_beside(const asyncfs::file& source,
+                                         std::function<void(std::span<const std::byte>)> add) {
+  const std::array buffers{make_buffer(), make_buffer()};
+  std::uint64_t offset = 0;
+  std::size_t turn = 0;
+  auto filled = co_await fill(source, {buffers[0].get(), piece_bytes}, offset);
+  while (filled && *filled > 0) {
+    const std::span<const std::byte> piece(buffers[turn].get(), *filled);
+    offset += piece.size();
+    turn = 1 - turn;
+    const std::span<std::byte> next(buffers[turn].get(), piece_bytes);
+    auto digesting = asyncfs::offload([&add, piece] { add(piece); });
+    auto both = co_await asyncfs::when_all(std::move(digesting), fill(source, next, offset));
+    filled = std::get<1>(both);
+  }
+  if (!filled) co_return large_reading{filled.error(), offset};
+  co_return large_reading{{}, offset};
+}
+
+namespace {
+
+// A buffer on its way round: filled, digested, joined, filled again. The next in the ring holds what comes next in the
+// file, so joining in the order of the ring is joining in the file's.
+struct slot {
+  std::unique_ptr<std::byte[]> buffer = make_buffer();
+  blake3_subtree subtree{};
+  asyncfs::event digested;
+  bool in_use = false;
+};
+
+asyncfs::task<void> digest_slot(slot& one, std::uint64_t offset) {
+  one.subtree = co_await asyncfs::offload(
+      [&one, offset] { return blake3_digest_subtree({one.buffer.get(), piece_bytes}, offset); });
+  one.digested.set();
+}
+
+asyncfs::task<void> join_slot(slot& one, blake3_joiner& into) {
+  if (!one.in_use) co_return;
+  co_await one.digested.wait();
+  one.digested.reset();
+  one.in_use = false;
+  into.add(one.subtree, piece_bytes);
+}
+
+asyncfs::task<large_reading> spread(asyncfs::scope& digesting, const asyncfs::file& source, digest_value& into) {
+  std::deque<slot> ring(std::max(1u, std::thread::hardware_concurrency()) + 1);
+  blake3_joiner whole;
+  std::uint64_t offset = 0;
+  for (std::size_t turn = 0;; turn = (turn + 1) % ring.size()) {
+    slot& next = ring[turn];
+    co_await join_slot(next, whole);
+    const auto filled = co_await fill(source, {next.buffer.get(), piece_bytes}, offset);
+    if (filled && *filled == piece_bytes) {
+      next.in_use = true;
+      digesting.spawn(digest_slot(next, offset));
+      offset += piece_bytes;
+      continue;
+    }
+    for (std::size_t i = 1; i < ring.size(); ++i) co_await join_slot(ring[(turn + i) % ring.size()], whole);
+    // The slots must outlive what was spawned, also where the reading failed.
+    co_await digesting.join();
+    if (!filled) co_return large_reading{filled.error(), offset};
+    whole.add_rest({next.buffer.get(), *filled});
+    into = whole.end();
+    co_return large_reading{{}, offset + *filled};
+  }
+}
+
+}  // namespace
+
+asyncfs::task<large_reading> digest_blake3_spread(const asyncfs::file& source, digest_value& into) {
+  return asyncfs::in_scope([&source, &into](asyncfs::scope& digesting) { return spread(digesting, source, into); });
+}
+
+}  // namespace tool

@@ -1,0 +1,29 @@
+// Large files: read and digested at the same time, on more than one CPU where the algorithm allows.
+//
+// Buffers are a few MiB a file, so a loop should have few such files at once (loop_share::large_files).
+#pragma once
+
+#include <asyncfs/file.hpp>
+#include <asyncfs/task.hpp>
+
+#include <functional>
+#include <span>
+
+#include "hash/digest.hpp"
+
+namespace tool {
+
+struct large_reading {
+  std::error_code error{};
+  std::uint64_t size = 0;  // where the reading ended
+};
+
+// Reads the whole file; gives piece after piece to `add`, in order, on a computing thread, while the next one
+// is read.
+asyncfs::task<large_reading> read_beside(const asyncfs::file& source,
+                                         std::function<void(std::span<const std::byte>)> add);
+
+// The BLAKE3 digest of the whole file, its subtrees spread over the computing threads. Only with has_blake3_tree.
+asyncfs::task<large_reading> digest_blake3_spread(const asyncfs::file& source, digest_value& into);
+
+}  // namespace tool

@@ -1,0 +1,166 @@
+#include "hash/line.hpp"
+
+#include <algorithm>
+
+namespace tool {
+
+namespace {
+
+constexpr std::string_view escaped_characters = "\n\r\\";
+
+bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+
+int value_of(char hex) noexcept {
+  if (hex >= '0' && hex <= '9') return hex - '0';
+  if (hex >= 'a' && hex <= 'f') return hex - 'a' + 10;
+  if (hex >= 'A' && hex <= 'F') return hex - 'A' + 10;
+  return -1;
+}
+
+std::optional<digest_value> parse_hexadecimal(std::string_view text) {
+  if (text.empty() || text.size() % 2 != 0 || text.size() / 2 > most_digest_bytes) return std::nullopt;
+  digest_value made;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const int high = value_of(text[i]), low = value_of(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    made.bytes[made.size++] = static_cast<unsigned char>(high * 16 + low);
+  }
+  return made;
+}
+
+std::optional<std::string> unescaped(std::string_view text) {
+  std::string path;
+  path.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      path += text[i];
+      continue;
+    }
+    if (++i == text.size()) return std::nullopt;
+    switch (text[i]) {
+      case 'n': path += '\n'; break;
+      case 'r': path += '\r'; break;
+      case '\\': path += '\\'; break;
+      default: return std::nullopt;
+    }
+  }
+  return path;
+}
+
+// A name as the line has it. No file can have a NUL in its name.
+std::optional<std::string> parse_path(std::string_view text, bool escaped) {
+  if (text.empty() || text.find('\0') != std::string_view::npos) return std::nullopt;
+  return escaped ? unescaped(text) : std::string(text);
+}
+
+// The algorithm whose tag `rest` begins with, which is taken off.
+const algorithm_info* take_tag(std::string_view& rest) noexcept {
+  const algorithm_info* longest = nullptr;
+  for (const algorithm_info& row : algorithm_table)
+    if (rest.starts_with(row.tag) && (longest == nullptr || row.tag.size() > longest->tag.size())) longest = &row;
+  if (longest != nullptr) rest.remove_prefix(longest->tag.size());
+  return longest;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view path) {
+  std::string text;
+  text.reserve(path.size());
+  for (const char c : path) switch (c) {
+      case '\n': text += "\\n"; break;
+      case '\r': text += "\\r"; break;
+      case '\\': text += "\\\\"; break;
+      default: text += c;
+    }
+  return text;
+}
+
+void append_line(std::string& to, const line_style& style, algorithm which, const digest_value& digest,
+                 std::string_view path) {
+  const algorithm_info& info = describe(which);
+  const bool escape = style.end == '\n' && path.find_first_of(escaped_characters) != std::string_view::npos;
+  const std::string in_escapes = escape ? escaped(path) : std::string();
+  const std::string_view name = escape ? in_escapes : path;
+  if (escape) to += '\\';
+  if (style.form == line_form::tagged || info.always_tagged) {
+    to += info.tag;
+    to += " (";
+    to += name;
+    to += ") = ";
+    to += digest.hexadecimal();
+  } else {
+    to += digest.hexadecimal();
+    to += "  ";
+    to += name;
+  }
+  to += style.end;
+}
+
+bool line_parser::says_nothing(std::string_view& line) noexcept {
+  if (line.starts_with('#')) return true;
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line.empty();
+}
+
+std::optional<listed_file> line_parser::parse(std::string_view line) {
+  while (!line.empty() && is_blank(line.front())) line.remove_prefix(1);
+  const bool escaped = line.starts_with('\\');
+  if (escaped) line.remove_prefix(1);
+  if (auto tagged = parse_tagged(line, escaped)) return tagged;
+  return parse_plain(line, escaped);
+}
+
+// "TAG (path) = HEX"; the last ')' ends the path, which may have others.
+std::optional<listed_file> line_parser::parse_tagged(std::string_view rest, bool escaped) const {
+  const algorithm_info* const info = take_tag(rest);
+  if (info == nullptr || (only_ && *only_ != info->which)) return std::nullopt;
+  if (rest.starts_with(' ')) rest.remove_prefix(1);
+  if (!rest.starts_with('(')) return std::nullopt;
+  const std::size_t close = rest.rfind(')');
+  if (close == std::string_view::npos) return std::nullopt;
+  const std::string_view name = rest.substr(1, close - 1);
+  rest.remove_prefix(close + 1);
+  const auto skip_blanks = [&rest] {
+    while (!rest.empty() && is_blank(rest.front())) rest.remove_prefix(1);
+  };
+  skip_blanks();
+  if (!rest.starts_with('=')) return std::nullopt;
+  rest.remove_prefix(1);
+  skip_blanks();
+  auto digest = parse_hexadecimal(rest);
+  auto path = parse_path(name, escaped);
+  if (!digest || digest->size != info->bytes || !path) return std::nullopt;
+  return listed_file{info->which, *digest, *std::move(path)};
+}
+
+std::optional<listed_file> line_parser::parse_plain(std::string_view rest, bool escaped) {
+  std::optional<algorithm> tagged;
+  constexpr std::string_view xxh3_mark = "XXH3_";  // of newer xxhsum's untagged lines
+  if (rest.starts_with(xxh3_mark)) {
+    tagged = algorithm::xxh3;
+    rest.remove_prefix(xxh3_mark.size());
+  }
+  const auto blank = std::ranges::find_if(rest, is_blank);
+  const auto length = static_cast<std::size_t>(blank - rest.begin());
+  auto digest = parse_hexadecimal(rest.substr(0, length));
+  if (!digest || blank == rest.end()) return std::nullopt;
+  if (only_ && digest->size != describe(*only_).bytes) return std::nullopt;
+  const bool known_length =
+      std::ranges::any_of(algorithm_table, [&](const algorithm_info& row) { return row.bytes == digest->size; });
+  if (!known_length) return std::nullopt;
+  rest.remove_prefix(length + 1);
+  const bool one_between = rest.size() == 1 || !(rest.starts_with(' ') || rest.starts_with('*'));
+  if (one_between) {
+    if (one_character_between_ == false) return std::nullopt;
+    one_character_between_ = true;
+  } else if (one_character_between_ != true) {
+    one_character_between_ = false;
+    rest.remove_prefix(1);
+  }
+  auto path = parse_path(rest, escaped);
+  if (!path) return std::nullopt;
+  return listed_file{tagged, *digest, *std::move(path)};
+}
+
+}  // namespace tool

@@ -1,0 +1,100 @@
+#include "hash/sums.hpp"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "hash/file_digester.hpp"
+#include "hash/line.hpp"
+#include "hash/source.hpp"
+#include "quoting.hpp"
+
+namespace tool {
+
+namespace {
+
+class sum_printer {
+ public:
+  sum_printer(const line_style& style, std::span<const algorithm> which, std::shared_ptr<loop_share> share, report& out,
+              messages& say)
+      : style_(style), which_(which), digester_(std::move(share)), out_(out), say_(say) {}
+
+  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
+    std::string lines;
+    if (entry.error)
+      say_.failure(fmt::format("cannot {} {}", entry.operation, shell_quoted(entry.path())), entry.error);
+    else if (wanted(entry))
+      lines = co_await lines_of(entry);
+    co_await out_.deliver(entry.sequence(), lines);
+  }
+
+ private:
+  // Inside a tree only regular files; what the user named is read whatever it is.
+  static bool wanted(const asyncfs::walk_entry& entry) {
+    return entry.is_root() || entry.type() == DT_REG || entry.type() == DT_UNKNOWN;
+  }
+
+  asyncfs::task<std::string> lines_of(asyncfs::walk_entry& entry) {
+    const auto begun = stability::begin();
+    auto opened = co_await open_source(entry);
+    if (!opened) {
+      say_.failure(fmt::format("cannot open {} for reading", shell_quoted(entry.path())), opened.error());
+      co_return std::string();
+    }
+    source from = *std::move(opened);
+    auto outcome = co_await digest_source(digester_, from, begun, which_);
+    co_await from.close();
+    std::string lines;
+    const std::string path = entry.path();
+    switch (outcome.what) {
+      case file_digester::outcome::kind::done:
+        for (std::size_t i = 0; i < which_.size(); ++i) append_line(lines, style_, which_[i], outcome.values[i], path);
+        break;
+      case file_digester::outcome::kind::unreadable:
+        say_.failure(fmt::format("cannot read {}", shell_quoted(path)), outcome.error);
+        break;
+      case file_digester::outcome::kind::changed:
+        say_.failure(fmt::format("{} changed while hashing; no digest is given, hash it again when it is at rest",
+                                 shell_quoted(path)));
+        break;
+    }
+    co_return lines;
+  }
+
+  const line_style style_;
+  const std::span<const algorithm> which_;
+  file_digester digester_;
+  report& out_;
+  messages& say_;
+};
+
+// Several algorithms are told apart by their tags.
+line_style style_of(const hash_command& command, std::size_t algorithms) {
+  const bool tagged = command.tagged || (algorithms > 1 && !command.untagged);
+  return {.form = tagged ? line_form::tagged : line_form::plain, .end = command.zero ? '\0' : '\n'};
+}
+
+}  // namespace
+
+int print_sums(const hash_command& command, messages& say) {
+  const std::vector<algorithm> which =
+      command.which.empty() ? std::vector<algorithm>{algorithm::sha256} : command.which;
+  const line_style style = style_of(command, which.size());
+  report out(STDOUT_FILENO, report::order::of_the_walk);
+  tree_work work;
+  for (const std::string& path : command.paths) work.roots.push_back(source_named(path));
+  if (command.paths.empty()) work.roots.push_back(source_named("-"));
+  work.walk.order = asyncfs::walk_order::bytes;
+  work.make_crew = [&]() -> visitor_maker {
+    return [&, share = std::make_shared<loop_share>()]() -> visitor {
+      auto printer = std::make_shared<sum_printer>(style, which, share, out, say);
+      return [printer](asyncfs::walk_entry& entry) { return printer->visit(entry); };
+    };
+  };
+  run_tree(command.tree, std::move(work), out);
+  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error()) say.failure("cannot write to standard output", out.error());
+  return say.any_failure() ? 1 : 0;
+}
+
+}  // namespace tool

@@ -1,0 +1,10 @@
+// Prints the digests of files, in the order of their paths.
+#pragma once
+
+#include "command/commands.hpp"
+
+namespace tool {
+
+int print_sums(const hash_command& command, messages& say);
+
+}  // namespace tool
