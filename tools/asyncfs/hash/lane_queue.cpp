@@ -3,87 +3,77 @@
 #include <asyncfs/yield.hpp>
 
 #include <algorithm>
-#include <chrono>
 
 namespace tool {
 
 std::unique_ptr<lane_queue> lane_queue::make(algorithm which) {
-  auto lanes = digest_lanes::make(which);
-  if (!lanes) return nullptr;
-  return std::unique_ptr<lane_queue>(new lane_queue(which, std::move(lanes)));
-}
-
-// Once a process and algorithm: with one message all lanes but one are idle, so that is what one costs.
-double lane_queue::measure_slowness(algorithm which) {
-  static std::array<std::atomic<double>, algorithm_table.size()> known{};
-  std::atomic<double>& mine = known[static_cast<std::size_t>(which)];
-  if (const double before = mine.load(std::memory_order_relaxed); before != 0) return before;
-  constexpr int rounds = 3;
-  const std::vector<std::byte> bytes(std::size_t{16} << 10);
-  const auto lanes = digest_lanes::make(which);
-  const auto alone = digest::make(which);
-  digest_lanes::message one{bytes, {}};
-  digest_lanes::message* const all[] = {&one};
-  const auto quickest = [](auto&& work) {
-    auto best = std::chrono::nanoseconds::max();
-    for (int i = 0; i < rounds; ++i) {
-      const auto began = std::chrono::steady_clock::now();
-      work();
-      best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - began);
-    }
-    return static_cast<double>(std::max<std::int64_t>(best.count(), 1));
-  };
-  const double in_lane = quickest([&] { lanes->compute(all); });
-  const double by_itself = quickest([&] {
-    alone->begin();
-    alone->add(bytes);
-    static_cast<void>(alone->end());
-  });
-  const double measured = std::max(in_lane / by_itself, 1.0);
-  mine.store(measured, std::memory_order_relaxed);
-  return measured;
+  std::unique_ptr<lane_queue> made(new lane_queue(which));
+  made->lanes_ = digest_lanes::make(
+      which, [queue = made.get()](digest_lanes::message& done) { queue->finish(static_cast<waiting&>(done)); });
+  return made->lanes_ ? std::move(made) : nullptr;
 }
 
 asyncfs::task<digest_value> lane_queue::compute(std::span<const std::byte> bytes) {
-  waiting self{{bytes, {}}, {}};
-  struct queued {  // whoever ends early, cancelled, must not be found in the queue
-    std::vector<waiting*>& in;
-    waiting* one;
-    ~queued() { std::erase(in, one); }
-  } const place{gathered_, &self};
-  gathered_.push_back(&self);
-  if (gathered_.front() != &self) {
-    co_await self.done.wait();
-    co_return self.message.digest;
-  }
-  co_await asyncfs::yield();
-  batch_.swap(gathered_);
-  compute_all(batch_);
-  for (waiting* one : batch_)
-    if (one != &self) one->done.set();
-  batch_.clear();
-  co_return self.message.digest;
-}
-
-// The longest message decides how long the lanes take. What would keep one busy after all others have ended is better
-// computed alone.
-void lane_queue::compute_all(std::vector<waiting*>& batch) {
-  std::ranges::sort(batch, std::greater(), [](const waiting* one) { return one->message.bytes.size(); });
-  double sum = 0;
-  for (const waiting* one : batch) sum += static_cast<double>(one->message.bytes.size());
-  messages_.clear();
-  for (waiting* one : batch) {
-    const auto size = static_cast<double>(one->message.bytes.size());
-    if (messages_.empty() && size * lane_slowness_ > sum) {
-      alone_->begin();
-      alone_->add(one->message.bytes);
-      one->message.digest = alone_->end();
-      sum -= size;
+  waiting self;
+  self.bytes = bytes;
+  struct in_the_lanes {  // whoever ends early must not be found there
+    lane_queue& queue;
+    const waiting& one;
+    ~in_the_lanes() {
+      if (!one.done) queue.finish_all();
+    }
+  } const stays{*this, self};
+  bring(self);
+  while (!self.done) {
+    if (!driven_) {
+      co_await drive(self);
     } else {
-      messages_.push_back(&one->message);
+      co_await self.news.wait();
+      self.news.reset();
     }
   }
-  if (!messages_.empty()) lanes_->compute(messages_);
+  co_return self.digest;
+}
+
+// Until its own message is done; then another of those who wait takes over.
+asyncfs::task<void> lane_queue::drive(waiting& self) {
+  driven_ = true;
+  while (!self.done) {
+    const std::uint64_t before = brought_;
+    co_await asyncfs::yield();
+    if (brought_ == before) finish_all();
+  }
+  driven_ = false;
+  if (!unfinished_.empty()) unfinished_.front()->news.set();
+}
+
+void lane_queue::bring(waiting& next) {
+  ++brought_;
+  unfinished_.push_back(&next);
+  ++gathering_;
+  if (lanes_->busy() == 0 && gathering_ < digest_lanes::most_lanes) return;
+  // `finish` takes out of the list while this goes through its end.
+  std::vector<waiting*> all(unfinished_.end() - static_cast<std::ptrdiff_t>(gathering_), unfinished_.end());
+  gathering_ = 0;
+  for (waiting* one : all) lanes_->submit(*one);
+}
+
+void lane_queue::finish_all() {
+  lanes_->flush();
+  gathering_ = 0;
+  while (!unfinished_.empty()) {
+    waiting& one = *unfinished_.front();
+    alone_->begin();
+    alone_->add(one.bytes);
+    one.digest = alone_->end();
+    finish(one);
+  }
+}
+
+void lane_queue::finish(waiting& one) {
+  std::erase(unfinished_, &one);
+  one.done = true;
+  one.news.set();
 }
 
 }  // namespace tool

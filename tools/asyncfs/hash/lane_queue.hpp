@@ -1,13 +1,13 @@
-// Digests of short messages from many tasks of one loop, gathered into batches for the CPU's vector lanes.
+// Digests of short messages from many tasks of one loop, side by side in the CPU's vector lanes.
 //
-// The first task that comes waits until all others that are ready have had their turn; it then computes what they have
-// brought. Loop thread only.
+// Messages gather until they fill the lanes, and from then on each that comes drives those before it. When a turn of the
+// loop brings none, whatever is there is done, so that nobody waits for what may never come: few messages one after the
+// other, since a lane alone is slower than that. Loop thread only.
 #pragma once
 
 #include <asyncfs/event.hpp>
 #include <asyncfs/task.hpp>
 
-#include <array>
 #include <memory>
 #include <vector>
 
@@ -20,26 +20,28 @@ class lane_queue {
   // Null where lanes gain nothing.
   static std::unique_ptr<lane_queue> make(algorithm which);
 
-  // The bytes must stay until the task has ended; at most digest_lanes::longest.
+  // The bytes must stay until the task has ended; at most digest_lanes::longest. A task that is cancelled meanwhile does
+  // what it waits for at once, and then ends.
   asyncfs::task<digest_value> compute(std::span<const std::byte> bytes);
 
  private:
-  struct waiting {
-    digest_lanes::message message;
-    asyncfs::event done;
+  struct waiting : digest_lanes::message {
+    asyncfs::event news;  // it is done, or has to drive
+    bool done = false;
   };
-  lane_queue(algorithm which, std::unique_ptr<digest_lanes> lanes)
-      : lanes_(std::move(lanes)), alone_(digest::make(which)), lane_slowness_(measure_slowness(which)) {}
+  explicit lane_queue(algorithm which) : alone_(digest::make(which)) {}
 
-  // How many times as long a lane takes for a byte as the digest that computes one message after the other.
-  static double measure_slowness(algorithm which);
-  void compute_all(std::vector<waiting*>& batch);
+  void bring(waiting& next);
+  void finish_all();
+  void finish(waiting& one);
+  asyncfs::task<void> drive(waiting& self);
 
-  std::unique_ptr<digest_lanes> lanes_;
   std::unique_ptr<digest> alone_;
-  const double lane_slowness_;
-  std::vector<waiting*> gathered_, batch_;
-  std::vector<digest_lanes::message*> messages_;
+  std::unique_ptr<digest_lanes> lanes_;
+  std::vector<waiting*> unfinished_;  // in the lanes, and behind them those that still gather
+  std::size_t gathering_ = 0;         // how many at the end of unfinished_
+  std::uint64_t brought_ = 0;         // ever
+  bool driven_ = false;               // one of those who wait looks at every turn whether others come
 };
 
 }  // namespace tool
