@@ -1,8 +1,8 @@
 // asyncfs hash: digests of files, or what lists of digests say of them.
 
 #include "command/commands.hpp"
-#include "hash/check.hpp"
-#include "hash/sums.hpp"
+#include "command/hash_check.hpp"
+#include "command/hash_sums.hpp"
 
 namespace tool {
 

@@ -1,4 +1,4 @@
-#include "hash/check.hpp"
+#include "command/hash_check.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "hash/sums.hpp"
+#include "command/hash_sums.hpp"
 
 #include <dirent.h>
 #include <fmt/format.h>
