@@ -75,7 +75,7 @@ TEST_CASE("the forms that other tools write are understood") {
 }
 
 TEST_CASE("what is no line of a list is told from one") {
-  for (const std::string line :
+  for (const std::string& line :
        {std::string("x"), std::string(zeros64), with(zeros64, " "), with(zeros64, "x  name"), std::string("0  name"),
         std::string("00  name"), std::string("g0000000  name"), "MD5 (x) = " + std::string(zeros64),
         "SHA256 (x) " + std::string(zeros64), "SHA256 x) = " + std::string(zeros64),
