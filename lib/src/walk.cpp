@@ -127,6 +127,11 @@ void walk::stop() noexcept {
   wake_all(woken);
 }
 
+walk::extent walk::found() noexcept {
+  const std::lock_guard lock(mutex_);
+  return {found_, unlisted_.empty() && demanded_ == nullptr && listing_now_ == 0};
+}
+
 void walk::break_off(std::exception_ptr why) noexcept {
   {
     const std::lock_guard lock(mutex_);
@@ -305,7 +310,9 @@ void walk::sort(detail::walk_listing& listing) const {
 
 // Takes a listing in; `more`: the directory has more, to be read when there is room.
 void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
+  const auto entries = std::ranges::count_if(listing->items, [](const auto& item) { return item.type != DT_DIR; });
   std::unique_lock lock(mutex_);
+  found_ += static_cast<std::uint64_t>(entries);
   --listing_now_;
   work->within.reset();
   add_children(listing);
@@ -343,6 +350,7 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
 void walk::publish_failure(const pending_ptr& work, std::error_code error, std::string_view operation) {
   std::unique_lock lock(mutex_);
   --listing_now_;
+  ++found_;
   work->within.reset();
   work->handle.reset();
   work->now = detail::walk_pending::state::failed;

@@ -118,6 +118,15 @@ TEST_CASE("wrong usage ends with 2 and points at the help") {
             .err.find("'steam' is unknown; choose one of auto, sync, threads, uring") != std::string::npos);
 }
 
+TEST_CASE("operands are taken as they are: in brackets, behind --, and named like a command") {
+  scratch at;
+  at.file("[a,b]", "1\n");
+  at.file("--tag", "2\n");
+  at.file("copy", "3\n");
+  const std::string digests = cli::shell("cd '" + at.path() + "' && sha256sum '[a,b]' copy -- --tag").out;
+  CHECK(asyncfs({"hash", "[a,b]", "copy", "--", "--tag"}, hardship::none, at.path()).out == digests);
+}
+
 TEST_CASE("asking for io_uring where it is forbidden says why") {
   scratch at;
   at.file("x", "x\n");
@@ -141,16 +150,16 @@ TEST_CASE("--trace overwrites an older trace, and refuses to overwrite anything 
   scratch at;
   at.file("a", "1\n");
   const std::string precious = at.file("precious", "precious\n");
-  const auto refused = asyncfs({"--trace", precious, "hash", at / "a"});
-  CHECK(refused.status == 2);
+  const auto refused = asyncfs({"hash", "--trace", precious, at / "a"});
+  CHECK(refused.status == 1);
   CHECK(refused.out == "");
   CHECK(refused.err.find(precious) != std::string::npos);
   CHECK(refused.err.find("overwrite") != std::string::npos);
   CHECK(cli::shell("cat '" + precious + "'").out == "precious\n");
-  const auto nowhere = asyncfs({"--trace", at / "missing/trace", "hash", at / "a"});
-  CHECK(nowhere.status == 2);
+  const auto nowhere = asyncfs({"hash", "--trace", at / "missing/trace", at / "a"});
+  CHECK(nowhere.status == 1);
   for (int i = 0; i < 2; ++i) {
-    const auto done = asyncfs({"--trace", at / "trace", "hash", at / "a"});
+    const auto done = asyncfs({"hash", "--trace", at / "trace", at / "a"});
     CHECK(done.err == "");
     CHECK(done.status == 0);
     CHECK(cli::shell("grep -c traceEvents '" + (at / "trace") + "'").out == "1\n");

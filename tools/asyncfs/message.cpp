@@ -5,13 +5,36 @@
 
 namespace tool {
 
+namespace {
+
+constexpr std::string_view clear_row = "\r\x1b[K";
+
+}  // namespace
+
+// One call, so that lines stay whole among those of other programs.
+void messages::put(std::string_view text) const {
+  [[maybe_unused]] const auto written = ::write(fd_, text.data(), text.size());
+}
+
 void messages::line(std::string_view text) {
-  const std::string whole = fmt::format("{}: {}\n", command_, text);
-  [[maybe_unused]] const auto written = ::write(fd_, whole.data(), whole.size());  // one call, so lines stay whole
+  const std::lock_guard lock(mutex_);
+  if (status_.empty())
+    put(fmt::format("{}: {}\n", command_, text));
+  else
+    put(fmt::format("{}{}: {}\n{}", clear_row, command_, text, status_));
+}
+
+void messages::show_status(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  if (!text.empty() || !status_.empty()) put(fmt::format("{}{}", clear_row, text));
+  status_ = text;
 }
 
 void messages::failure(std::string_view what, const std::error_code& why) {
-  failure(fmt::format("{}: {}", what, why.message()));
+  if (why == std::errc::operation_canceled && cancelling_.load(std::memory_order_relaxed))
+    failed_.test_and_set();
+  else
+    failure(fmt::format("{}: {}", what, why.message()));
 }
 
 void messages::failure(std::string_view what) {

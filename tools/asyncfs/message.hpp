@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -21,13 +22,22 @@ class messages {
   void failure(std::string_view what);
   // Says something that is no failure.
   void note(std::string_view what);
+  // From here on failures because something was cancelled count, and are not said: the user knows.
+  void expect_cancelling() noexcept { cancelling_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] bool any_failure() const noexcept { return failed_.test(); }
+
+  // A line on a terminal that stands below all messages until it is replaced; empty: none. It must fit in a row there.
+  void show_status(std::string_view text);
 
  private:
   void line(std::string_view text);
+  void put(std::string_view text) const;
   const std::string command_;
   const int fd_;
   std::atomic_flag failed_;
+  std::atomic<bool> cancelling_{false};
+  std::mutex mutex_;
+  std::string status_;
 };
 
 }  // namespace tool

@@ -37,11 +37,11 @@ class signal_set {
     (add(numbers), ...);
   }
 
+  void add(int number);
   [[nodiscard]] bool contains(int number) const noexcept { return sigismember(&raw_, number) == 1; }
   [[nodiscard]] const sigset_t& raw() const noexcept { return raw_; }
 
  private:
-  void add(int number);
   sigset_t raw_;
 };
 

@@ -83,7 +83,7 @@ class walk_entry {
   [[nodiscard]] std::string path() const;
   [[nodiscard]] const walk_directory& parent() const noexcept;
   [[nodiscard]] bool is_root() const noexcept { return parent().depth() == 0; }
-  [[nodiscard]] std::size_t root() const noexcept;  // which of the roots it is, or lies below
+  [[nodiscard]] std::size_t root() const noexcept;                   // which of the roots it is, or lies below
   [[nodiscard]] const std::shared_ptr<void>& user() const noexcept;  // of a root: walk_root::user; else null
   // Place in the order of the walk, from 0 without gaps.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
@@ -127,6 +127,12 @@ class walk {
   next_operation next() noexcept { return {*this}; }
   // Lists directories until none is left. Run several: those there is no use for just wait.
   [[nodiscard]] task<void> drive();
+  struct extent {
+    std::uint64_t entries;  // found so far, but for directories, whether or not they were taken
+    bool complete;          // all directories that were found are listed; `enter` and `more_roots` were asked
+  };
+  // Any thread.
+  [[nodiscard]] extent found() noexcept;
   // Any thread: ends the walk early; `next` gives nothing more than what had been handed to waiting tasks already.
   void stop() noexcept;
 
@@ -181,7 +187,7 @@ class walk {
   std::vector<lane> lanes_;  // one a loop; a single one when there is an order
   std::size_t ready_count_ = 0, listed_ahead_ = 0;
   unsigned listing_now_ = 0;
-  std::uint64_t next_sequence_ = 0;
+  std::uint64_t next_sequence_ = 0, found_ = 0;
   bool stopped_ = false;
   std::exception_ptr broken_off_;  // why; `stopped_` holds too
   detail::lasting_room takers_{"a walk"}, listers_{"a walk"};

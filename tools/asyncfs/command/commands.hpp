@@ -30,14 +30,13 @@ struct grep_command {
   int unrestricted = 0;  // how many -u
 };
 struct probe_command {
-  std::string engine = "auto";
-  std::string path;
+  asyncfs::engine_kind engine = asyncfs::engine_kind::automatic;
 };
 
 // Exit statuses. copy: 0 all equal, 1 something failed. hash: 0, 1. grep: 0 found, 1 not, 2 error. Usage: 2.
 int run(const copy_command& command, messages& say);
 int run(const hash_command& command, messages& say);
 int run(const grep_command& command, messages& say);
-int run(const probe_command& command);
+int run(const probe_command& command, messages& say);
 
 }  // namespace tool

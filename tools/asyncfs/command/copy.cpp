@@ -3,11 +3,14 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <asyncfs/files.hpp>
 
 #include <cerrno>
 
+#include "cli/common_options.hpp"
 #include "command/commands.hpp"
+#include "command/registry.hpp"
 #include "copy/destination.hpp"
 #include "copy/targets.hpp"
 #include "pipeline/stability.hpp"
@@ -37,13 +40,13 @@ struct place {
 
 class file_copier {
  public:
-  file_copier(copy_state& state, report& out)
+  file_copier(copy_state& state, workplace& place)
       : state_(state),
-        out_(out),
+        place_(place),
         buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)),
         random_(asyncfs::loop::current()->engine().random()) {}
 
-  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
+  asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
     if (entry.error) {
       state_.say.failure(fmt::format("cannot {} {}", entry.operation, shell_quoted(entry.path())), entry.error);
     } else {
@@ -54,8 +57,8 @@ class file_copier {
         default: co_await copy_special(entry, to); break;
       }
     }
-    co_await out_.deliver(entry.sequence(), {});
     co_await state_.destinations.drain();
+    co_return std::string();
   }
 
  private:
@@ -112,7 +115,8 @@ class file_copier {
       co_return;
     }
     asyncfs::file target = *std::move(created);
-    bool complete = co_await fill(entry, source, target, *first, *status, begun, to);
+    // Interrupted, what has been begun is removed again below.
+    bool complete = co_await fill(entry, source, target, *first, *status, begun, to).in(place_.until_interrupted);
     if (complete) complete = co_await dress(target, *status, to);
     const auto closed = co_await asyncfs::as_result(target.close());
     if (complete && !closed) {
@@ -253,7 +257,7 @@ class file_copier {
   }
 
   copy_state& state_;
-  report& out_;
+  workplace& place_;
   std::unique_ptr<std::byte[]> buffer_;
   std::uint64_t random_;
 };
@@ -279,30 +283,58 @@ asyncfs::task<bool> enter(copy_state& state, asyncfs::walk_directory& source, co
 
 }  // namespace
 
+command_line copy_command_line() {
+  const auto parsed = std::make_shared<copy_command>();
+  command_line made{.name = "copy",
+                    .summary = "Copy files and trees with their owners, modes, times and links",
+                    .takes = {.synopsis = "SOURCE... DESTINATION",
+                              .help = "What to copy, and where to; a directory that exists takes the sources in",
+                              .least = 1}};
+  add_common_options(made, parsed->tree, {"color", "json", "direct"});
+  made.take_operands = [parsed](std::vector<std::string> paths) {
+    if (paths.size() < 2 && !parsed->tree.more_paths)
+      throw wrong_usage(fmt::format("the destination is missing behind {}", shell_quoted(paths.front())));
+    parsed->paths = std::move(paths);
+  };
+  made.run = [parsed](messages& say) { return run(*parsed, say); };
+  return made;
+}
+
 int run(const copy_command& command, messages& say) {
-  const std::vector<copy_target> targets = run_ahead(command.tree, choose_targets(command.paths, say));
+  // Where all go depends on how many there are.
+  std::vector<std::string> paths = read_paths(command.tree);
+  paths.insert(paths.begin(), command.paths.begin(), command.paths.end() - 1);
+  paths.push_back(command.paths.back());
+  tree_options options = command.tree;
+  options.more_paths.reset();
+  const std::vector<copy_target> targets = run_ahead(options, choose_targets(paths, say));
   if (targets.empty()) return 1;
   const owner_identity who = owner_identity::of_process();
   copy_state state{targets, who, say, destination_queue(who, say)};
-  report out(1, report::order::as_it_comes);
+  report out(STDOUT_FILENO, report::order::as_it_comes);
   tree_work work;
   for (const copy_target& target : targets)
     work.roots.push_back({.path = target.source, .follow = target.source.back() == '/'});
   work.walk.enter = [&state](asyncfs::walk_directory& source, const asyncfs::directory& handle) {
     return enter(state, source, handle);
   };
-  const visitor_maker make_visitor = [&]() -> visitor {
-    auto copier = std::make_shared<file_copier>(state, out);
-    return [copier](asyncfs::walk_entry& entry) { return copier->visit(entry); };
+  work.make_crew = [&state](workplace& place) -> visitor_maker {
+    return [&state, &place]() -> visitor {
+      auto copier = std::make_shared<file_copier>(state, place);
+      return [copier](asyncfs::walk_entry& entry) { return copier->visit(entry); };
+    };
   };
-  work.make_crew = [&make_visitor] { return make_visitor; };
   work.afterwards = [&state] { return state.destinations.drain_all(); };
+  work.may_be_cut_short = false;
+  work.prints_results = false;
+  work.after_interruption =
+      "every file that has its name at the destination is whole; run the same command again to copy the rest";
   // Creating, writing into the page cache and setting attributes are quick, and the kernel's ring would hand each of
   // them to a worker thread; measured, doing them here costs no more and keeps the workers out.
   using enum asyncfs::opcode;
   work.in_place = {create,    write,      fchmod,   fchmodat, fchownat, utimensat, mkdirat,
                    symlinkat, readlinkat, renameat, statx,    mknodat,  unlinkat,  ftruncate};
-  run_tree(command.tree, std::move(work), out);
+  run_tree(options, std::move(work), out, say);
   return say.any_failure() ? 1 : 0;
 }
 

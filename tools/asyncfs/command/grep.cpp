@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <fmt/format.h>
 
+#include "cli/common_options.hpp"
 #include "command/commands.hpp"
+#include "command/registry.hpp"
 #include "grep/search.hpp"
 #include "quoting.hpp"
 
@@ -17,12 +19,12 @@ class file_grepper {
                std::atomic_flag& found)
       : searcher_(what, options), with_names_(with_names), out_(out), say_(say), found_(found) {}
 
-  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
+  asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
     if (entry.error)
       say_.failure(fmt::format("cannot {} {}", entry.operation, shell_quoted(entry.path())), entry.error);
     else if (entry.is_root() || entry.type() == DT_REG || entry.type() == DT_UNKNOWN)
       co_await search(entry);
-    co_await out_.deliver(entry.sequence(), {});
+    co_return std::string();
   }
 
  private:
@@ -71,6 +73,38 @@ asyncfs::task<asyncfs::result<bool>> is_directory(const std::string& path) {
 
 }  // namespace
 
+command_line grep_command_line() {
+  const auto parsed = std::make_shared<grep_command>();
+  grep_command& grep = *parsed;
+  constexpr std::string_view searching = "Searching", printing = "Printing";
+  command_line made{.name = "grep",
+                    .summary = "Print lines that match a pattern (PCRE2)",
+                    .takes = {.synopsis = "PATTERN [PATH...]",
+                              .help = "A Perl-compatible regular expression; files and trees (default: the current "
+                                      "directory)",
+                              .least = 1},
+                    .status_of_failure = 2};
+  made.options = {
+      flag('i', "ignore-case", searching, "Letters match in either case", grep.ignore_case),
+      flag('F', "fixed-strings", searching, "The pattern is a string, not an expression", grep.fixed),
+      flag('u', "unrestricted", searching,
+           "Once: no ignore files; twice: hidden files too; three times: binary files too",
+           [&grep] { ++grep.unrestricted; }),
+      flag('n', "line-number", printing, "Print line numbers", grep.numbers),
+      flag('c', "count", printing, "Print only how many lines match, for files where any does", grep.count),
+      flag('l', "files-with-matches", printing, "Print only the names of files with a match", grep.names_only),
+      choice(0, "sort", "KEY", {"path"}, printing, "Order of the output: path",
+             [&grep](std::size_t) { grep.sorted = true; }),
+  };
+  add_common_options(made, grep.tree, {"color", "json", "direct"});
+  made.take_operands = [parsed](std::vector<std::string> words) {
+    parsed->pattern = std::move(words.front());
+    parsed->paths.assign(std::make_move_iterator(words.begin() + 1), std::make_move_iterator(words.end()));
+  };
+  made.run = [parsed](messages& say) { return run(*parsed, say); };
+  return made;
+}
+
 int run(const grep_command& command, messages& say) {
   std::unique_ptr<pattern> what;
   try {
@@ -85,14 +119,18 @@ int run(const grep_command& command, messages& say) {
         "ignore files, hidden files and binary files are not told apart yet: everything is searched, as with -uuu");
   tree_work work;
   for (const std::string& path : command.paths) work.roots.push_back({.path = path});
-  if (work.roots.empty()) work.roots.push_back({.path = ".", .shown = ""});
+  if (work.roots.empty() && !command.tree.more_paths) work.roots.push_back({.path = ".", .shown = ""});
   // Lines of a single file carry no name, so it must be known what the root is.
-  const auto directory = run_ahead(command.tree, is_directory(work.roots.front().path));
-  if (!directory) {
-    say.failure(fmt::format("cannot examine {}", shell_quoted(work.roots.front().path)), directory.error());
-    return 2;
+  bool with_names = work.roots.size() > 1 || command.tree.more_paths;
+  if (!with_names) {
+    const auto directory = run_ahead(command.tree, is_directory(work.roots.front().path));
+    if (!directory) {
+      say.failure(fmt::format("cannot examine {}", shell_quoted(work.roots.front().path)), directory.error());
+      return 2;
+    }
+    with_names = *directory;
   }
-  const bool with_names = work.roots.size() > 1 || *directory;
+  work.after_interruption = "not all was searched";
   const search_options options{.numbers = command.numbers, .count = command.count, .names_only = command.names_only};
   work.walk.order = command.sorted ? asyncfs::walk_order::components : asyncfs::walk_order::none;
   // Without an order a file's output must still stay together, which the window does as well.
@@ -102,8 +140,8 @@ int run(const grep_command& command, messages& say) {
     auto grepper = std::make_shared<file_grepper>(*what, options, with_names, out, say, found);
     return [grepper](asyncfs::walk_entry& entry) { return grepper->visit(entry); };
   };
-  work.make_crew = [&make_visitor] { return make_visitor; };
-  run_tree(command.tree, std::move(work), out);
+  work.make_crew = [&make_visitor](workplace&) { return make_visitor; };
+  run_tree(command.tree, std::move(work), out, say);
   if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
   if (out.error()) say.failure("cannot write to standard output", out.error());
   if (say.any_failure()) return 2;

@@ -63,7 +63,6 @@ struct list_check {
   const hash_command& command;
   const std::string shown;  // the list's name in messages
   const bool to_terminal;
-  report& out;
   messages& say;
   tally count{};
   habit usual{};
@@ -73,12 +72,12 @@ class list_checker {
  public:
   list_checker(list_check& check, std::shared_ptr<loop_share> share) : check_(check), digester_(std::move(share)) {}
 
-  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
+  asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
     const auto& listed = *static_cast<const listed_file*>(entry.user().get());
     const std::string_view verdict = co_await verdict_on(entry, listed);
     std::string line;
     if (!verdict.empty() && !check_.command.status) line = fmt::format("{}: {}\n", name_of(listed.path), verdict);
-    co_await check_.out.deliver(entry.sequence(), line);
+    co_return line;
   }
 
  private:
@@ -224,17 +223,18 @@ bool check_list(const hash_command& command, const std::string& path, report& ou
     return false;
   }
   list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
-  list_check check{command, shown, ::isatty(STDOUT_FILENO) == 1, out, say};
+  list_check check{command, shown, ::isatty(STDOUT_FILENO) == 1, say};
   tree_work work;
   work.walk.order = asyncfs::walk_order::bytes;  // that of the roots: there is nothing below them
   work.walk.more_roots = [&check, &list] { return next_roots(check, list); };
-  work.make_crew = [&check]() -> visitor_maker {
+  work.after_interruption = "the rest of the list was not checked";
+  work.make_crew = [&check](workplace&) -> visitor_maker {
     return [&check, share = std::make_shared<loop_share>()]() -> visitor {
       auto checker = std::make_shared<list_checker>(check, share);
       return [checker](asyncfs::walk_entry& entry) { return checker->visit(entry); };
     };
   };
-  run_tree(command.tree, std::move(work), out);
+  run_tree(command.tree, std::move(work), out, say);
   const tally& count = check.count;
   if (!count.unreadable_list) say_summary(check);
   return !count.unreadable_list && count.matched > 0 && count.mismatched == 0 && count.unreadable == 0 &&

@@ -15,20 +15,20 @@ namespace {
 
 class sum_printer {
  public:
-  sum_printer(const line_style& style, std::span<const algorithm> which, std::shared_ptr<loop_share> share, report& out,
+  sum_printer(const line_style& style, std::span<const algorithm> which, std::shared_ptr<loop_share> share,
               messages& say)
-      : style_(style), which_(which), digester_(std::move(share)), out_(out), say_(say) {}
+      : style_(style), which_(which), digester_(std::move(share)), say_(say) {}
 
-  asyncfs::task<void> visit(asyncfs::walk_entry& entry) {
-    std::string lines;
+  asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
     if (entry.error)
       say_.failure(fmt::format("cannot {} {}", entry.operation, shell_quoted(entry.path())), entry.error);
     else if (wanted(entry))
-      lines = co_await lines_of(entry);
-    co_await out_.deliver(entry.sequence(), lines);
+      return lines_of(entry);
+    return nothing();
   }
 
  private:
+  static asyncfs::task<std::string> nothing() { co_return std::string(); }
   // Inside a tree only regular files; what the user named is read whatever it is.
   static bool wanted(const asyncfs::walk_entry& entry) {
     return entry.is_root() || entry.type() == DT_REG || entry.type() == DT_UNKNOWN;
@@ -64,7 +64,6 @@ class sum_printer {
   const line_style style_;
   const std::span<const algorithm> which_;
   file_digester digester_;
-  report& out_;
   messages& say_;
 };
 
@@ -83,15 +82,17 @@ int print_sums(const hash_command& command, messages& say) {
   report out(STDOUT_FILENO, report::order::of_the_walk);
   tree_work work;
   for (const std::string& path : command.paths) work.roots.push_back(source_named(path));
-  if (command.paths.empty()) work.roots.push_back(source_named("-"));
+  if (command.paths.empty() && !command.tree.more_paths) work.roots.push_back(source_named("-"));
+  work.root_named = source_named;
+  work.after_interruption = "what was printed is right; the rest is missing";
   work.walk.order = asyncfs::walk_order::bytes;
-  work.make_crew = [&]() -> visitor_maker {
+  work.make_crew = [&](workplace&) -> visitor_maker {
     return [&, share = std::make_shared<loop_share>()]() -> visitor {
-      auto printer = std::make_shared<sum_printer>(style, which, share, out, say);
+      auto printer = std::make_shared<sum_printer>(style, which, share, say);
       return [printer](asyncfs::walk_entry& entry) { return printer->visit(entry); };
     };
   };
-  run_tree(command.tree, std::move(work), out);
+  run_tree(command.tree, std::move(work), out, say);
   if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
   if (out.error()) say.failure("cannot write to standard output", out.error());
   return say.any_failure() ? 1 : 0;

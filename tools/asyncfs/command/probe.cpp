@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
+#include "cli/common_options.hpp"
 #include "command/commands.hpp"
+#include "command/registry.hpp"
 
 namespace tool {
 
@@ -20,14 +22,23 @@ std::string_view words_for(asyncfs::runs where) {
 
 }  // namespace
 
-int run(const probe_command& command) {
-  messages say("asyncfs probe");
+command_line probe_command_line() {
+  const auto parsed = std::make_shared<probe_command>();
+  command_line made{.name = "probe",
+                    .summary = "Show what this kernel offers, and where each operation runs",
+                    .takes = {.synopsis = "", .help = "", .most = 0}};
+  made.options = {engine_option(parsed->engine, "What to look at")};
+  made.take_operands = [](auto) {};
+  made.run = [parsed](messages& say) { return run(*parsed, say); };
+  return made;
+}
+
+int run(const probe_command& command, messages& say) {
   asyncfs::engine_options options;
-  options.kind = *asyncfs::parse_engine_kind(command.engine);
+  options.kind = command.engine;
   auto chosen = asyncfs::make_engine(options);
   if (!chosen) {
-    say.failure(fmt::format("the engine {} cannot be used: {}", command.engine,
-                            asyncfs::explain_uring_refusal(chosen.error())));
+    say.failure(fmt::format("the engine cannot be used: {}", asyncfs::explain_uring_refusal(chosen.error())));
     return 1;
   }
   utsname system{};

@@ -12,12 +12,15 @@
 
 #include "hash/line.hpp"
 #include "hash/source.hpp"
+#include "pipeline/record_reader.hpp"
 
 namespace tool {
 
 class list_reader {
  public:
   list_reader(source from, std::optional<algorithm> only) noexcept : from_(std::move(from)), parser_(only) {}
+  list_reader(const list_reader&) = delete;
+  list_reader& operator=(const list_reader&) = delete;
 
   // Longer lines are malformed: no path is that long.
   static constexpr std::size_t longest_line = std::size_t{64} << 10;
@@ -33,14 +36,12 @@ class list_reader {
   asyncfs::task<piece> next();
 
  private:
-  void take_line(std::string_view line, piece& into);
+  void take_line(const record_reader::record& line, piece& into);
 
   source from_;
   line_parser parser_;
-  std::string unread_;  // of the file, not yet taken
-  std::size_t taken_ = 0;
-  std::uint64_t lines_ = 0;
-  bool at_end_ = false, too_long_ = false;
+  record_reader lines_{from_.file(), '\n', longest_line};
+  std::uint64_t count_ = 0;  // of lines so far
 };
 
 }  // namespace tool

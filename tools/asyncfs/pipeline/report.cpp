@@ -81,7 +81,22 @@ asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view tex
   if (full) co_await flush(false);
 }
 
-asyncfs::task<void> report::finish() { co_await flush(true); }
+asyncfs::task<void> report::finish(std::string last) {
+  {
+    const std::lock_guard lock(mutex_);
+    ready_ += last;
+  }
+  co_await flush(true);
+}
+
+asyncfs::task<std::error_code> report::write_whole(std::string_view text) {
+  while (!text.empty()) {
+    const auto written = co_await asyncfs::as_result(out_.write(std::as_bytes(std::span(text))));
+    if (!written) co_return written.error();
+    text.remove_prefix(*written);
+  }
+  co_return std::error_code();
+}
 
 // One task writes at a time; the others wait only when it falls far behind, or at the very end.
 asyncfs::task<void> report::flush(bool all) {
@@ -105,14 +120,9 @@ asyncfs::task<void> report::flush(bool all) {
       co_await moved_.after(seen);
       continue;
     }
-    std::error_code failed;
-    for (std::string_view rest = text; !rest.empty() && !failed;) {
-      const auto written = co_await asyncfs::as_result(out_.write(std::as_bytes(std::span(rest))));
-      if (written)
-        rest.remove_prefix(*written);
-      else
-        failed = written.error();
-    }
+    // What is begun is written, also when the work that it came from is cancelled.
+    asyncfs::cancel_scope unreached;
+    const std::error_code failed = co_await write_whole(text).in(unreached);
     {
       const std::lock_guard lock(mutex_);
       writing_ = false;

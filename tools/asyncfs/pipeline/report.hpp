@@ -29,8 +29,8 @@ class report {
   asyncfs::task<void> credit(std::uint64_t sequence);
   // Adds text to an entry's output; the last time with `last`. Exactly one `last` an entry, also when it has no text.
   asyncfs::task<void> deliver(std::uint64_t sequence, std::string_view text, bool last = true);
-  // Writes what is left. After all entries were delivered.
-  asyncfs::task<void> finish();
+  // Writes what is left, and `last`. After all entries were delivered.
+  asyncfs::task<void> finish(std::string last = {});
   // Nobody reads any more (EPIPE), or writing failed: further text is dropped.
   [[nodiscard]] std::error_code error() const;
 
@@ -40,6 +40,7 @@ class report {
     bool done = false;
   };
   asyncfs::task<void> flush(bool all);
+  asyncfs::task<std::error_code> write_whole(std::string_view text);
 
   asyncfs::file out_;
   const bool ordered_;

@@ -1,128 +1,187 @@
 #include "pipeline/tree.hpp"
 
-#include <sys/resource.h>
-#include <asyncfs/future.hpp>
+#include <signal.h>
+#include <asyncfs/event_count.hpp>
+#include <asyncfs/signal.hpp>
 
-#include <algorithm>
-#include <list>
+#include <iterator>
+#include <optional>
 #include <thread>
+
+#include "pipeline/crew.hpp"
+#include "pipeline/json.hpp"
+#include "pipeline/path_source.hpp"
+#include "pipeline/progress.hpp"
+#include "pipeline/statistics.hpp"
 
 namespace tool {
 
 namespace {
 
-constexpr unsigned listers = 8;  // tasks a loop that list directories
-constexpr unsigned depth_when_cached = 32;
-constexpr unsigned depth_most = 128;
-constexpr std::uint64_t observed_at_a_time = 256;  // completions between two looks at the flow
-constexpr unsigned descriptors_a_file = 3;
-constexpr rlim_t descriptors_kept = 256;  // for directories, rings and the rest
-
-// Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
-// a device sets the pace.
-constexpr double mostly_cached = 0.8, mostly_waiting = 0.6;
-
-unsigned descriptor_bound(unsigned loops) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return depth_most;
-  const auto left = limit.rlim_cur > descriptors_kept * 2 ? limit.rlim_cur - descriptors_kept : limit.rlim_cur / 2;
-  return static_cast<unsigned>(std::clamp<std::uint64_t>(left / descriptors_a_file / loops, 1, depth_most));
+// The signals that end the work early, but for those that this process was started to ignore, as by nohup(1).
+asyncfs::signal_set ending_signals() {
+  asyncfs::signal_set all;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now{};
+    if (::sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) all.add(number);
+  }
+  return all;
 }
 
-struct shared_state {
-  tree_work work;
-  report& out;
-  asyncfs::walk walk;
-  unsigned fixed_depth, most_depth;
+struct whole_run : workshop {
+  statistics stats{};
+  std::optional<asyncfs::signal_block> unsignalled{};  // on the first loop's thread
+  asyncfs::event_count changed{};                      // somebody interrupts, or all crews have ended
+  std::atomic<unsigned> crews_at_work{0};
 };
 
-// The workers of one loop.
-class crew {
+// A crew that is at work, or was to be: also one whose loop could not be set up must be counted out.
+class at_work {
  public:
-  crew(shared_state& shared, asyncfs::loop& home)
-      : shared_(shared),
-        home_(home),
-        make_visitor_(shared.work.make_crew()),
-        wanted_(shared.fixed_depth != 0 ? shared.fixed_depth : std::min(depth_when_cached, shared.most_depth)),
-        flow_(home.flow()) {}
-
-  asyncfs::task<void> run() {
-    for (unsigned i = 0; i < listers; ++i) tasks_.push_back(asyncfs::spawn(home_, shared_.walk.drive()));
-    hire();
-    // Workers may hire others, so the list can grow while it is awaited.
-    std::exception_ptr first;
-    for (auto& one : tasks_) {
-      try {
-        co_await std::move(one);
-      } catch (...) {
-        if (!first) first = std::current_exception();
-        shared_.walk.stop();
-      }
-    }
-    if (first) std::rethrow_exception(first);
-    if (shared_.work.afterwards) co_await shared_.work.afterwards();
+  explicit at_work(whole_run& run) noexcept : run_(&run) {}
+  at_work(at_work&& other) noexcept : run_(std::exchange(other.run_, nullptr)) {}
+  at_work& operator=(at_work&&) = delete;
+  ~at_work() { end(); }
+  void end() noexcept {
+    if (run_ == nullptr) return;
+    whole_run& run = *std::exchange(run_, nullptr);
+    if (run.crews_at_work.fetch_sub(1) == 1) run.changed.notify();
   }
 
  private:
-  void hire() {
-    for (; working_ < wanted_; ++working_) tasks_.push_back(asyncfs::spawn(home_, work()));
-  }
-
-  asyncfs::task<void> work() {
-    const visitor visit = make_visitor_();
-    for (;;) {
-      auto entry = co_await shared_.walk.next();
-      if (!entry) break;
-      co_await shared_.out.credit(entry->sequence());
-      co_await visit(*entry);
-      if (shared_.out.error()) shared_.walk.stop();
-      entry.reset();
-      adjust();
-      if (working_ > wanted_) break;
-    }
-    --working_;
-  }
-
-  void adjust() {
-    const auto& now = home_.flow();
-    if (shared_.fixed_depth != 0 || now.completed - flow_.completed < observed_at_a_time) return;
-    const double share = static_cast<double>(now.completed - flow_.completed) /
-                         static_cast<double>(std::max<std::uint64_t>(now.in_flight - flow_.in_flight, 1));
-    flow_ = now;
-    if (share > mostly_cached) wanted_ = std::min(depth_when_cached, shared_.most_depth);
-    if (share < mostly_waiting) wanted_ = std::min(wanted_ * 2, shared_.most_depth);
-    hire();
-  }
-
-  shared_state& shared_;
-  asyncfs::loop& home_;
-  const visitor_maker make_visitor_;
-  std::list<asyncfs::future<void>> tasks_;
-  unsigned working_ = 0, wanted_;
-  asyncfs::loop::flow_counters flow_;
+  whole_run* run_;
 };
 
-asyncfs::task<void> on_loop(shared_state& shared) {
-  const asyncfs::task_context at = co_await asyncfs::this_task;
-  crew hands(shared, at.home);
-  co_await hands.run();
+// Carries an interruption to a loop, and keeps the loop until all crews have ended.
+asyncfs::task<void> attend(whole_run& run, asyncfs::cancel_scope& until_interrupted) {
+  for (;;) {
+    const auto seen = run.changed.now();
+    if (run.whole.signal() != 0) until_interrupted.cancel();
+    if (run.crews_at_work.load() == 0) co_return;
+    co_await run.changed.after(seen);
+  }
 }
 
-asyncfs::task<void> finish(report& out) { co_await out.finish(); }
+// A second signal does what signals do by default.
+asyncfs::task<void> await_signal(whole_run& run) {
+  const auto received = co_await asyncfs::wait_for_signal(ending_signals());
+  run.whole.interrupt(received.number);
+  run.walk.stop();
+  run.changed.notify();
+  run.unsignalled.reset();
+}
+
+asyncfs::task<void> on_loop(whole_run& run, std::size_t index, at_work here) {
+  const asyncfs::task_context at = co_await asyncfs::this_task;
+  const tree_options& options = run.whole.options;
+  std::vector<asyncfs::future<void>> beside;
+  if (index == 0 && run.unsignalled) beside.push_back(asyncfs::spawn(at.home, await_signal(run)));
+  if (index == 0 && shows_progress(options.progress, run.work.prints_results))
+    beside.push_back(asyncfs::spawn(at.home, show_progress(run.whole, run.walk, options.progress == when::always)));
+  std::exception_ptr failed;
+  {
+    crew hands(run, at.home);
+    auto attending = asyncfs::spawn(at.home, attend(run, hands.until_interrupted()));
+    try {
+      co_await hands.run();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    here.end();
+    co_await std::move(attending);
+  }
+  beside.clear();  // asks them to end
+  run.stats.add(at.home.metrics(), at.home.engine().name());
+  if (failed) std::rethrow_exception(failed);
+}
+
+using decision = std::function<asyncfs::task<bool>(asyncfs::walk_directory&, const asyncfs::directory&)>;
+
+asyncfs::task<bool> both_enter(selection& chosen, const decision& own, asyncfs::walk_directory& found,
+                               const asyncfs::directory& handle) {
+  const bool wanted = co_await chosen.enters(found, handle);
+  if (!wanted || !own) co_return wanted;
+  co_return co_await own(found, handle);
+}
+
+using root_maker = std::function<asyncfs::walk_root(std::string)>;
+
+asyncfs::task<std::vector<asyncfs::walk_root>> next_roots(path_source& from, const root_maker& root_named) {
+  std::vector<std::string> paths = co_await from.next();
+  std::vector<asyncfs::walk_root> roots;
+  roots.reserve(paths.size());
+  for (std::string& path : paths)
+    roots.push_back(root_named ? root_named(std::move(path)) : asyncfs::walk_root{.path = std::move(path)});
+  co_return roots;
+}
+
+// What the walk is told, beside what the command wants of it.
+asyncfs::walk_options options_of_walk(const tree_work& work, selection& chosen, std::optional<path_source>& paths) {
+  asyncfs::walk_options made = work.walk;
+  if (!chosen.enters_all())
+    made.enter = [&chosen, own = work.walk.enter](asyncfs::walk_directory& found, const asyncfs::directory& handle) {
+      return both_enter(chosen, own, found, handle);
+    };
+  if (paths) made.more_roots = [&paths, root_named = work.root_named] { return next_roots(*paths, root_named); };
+  return made;
+}
+
+void tell(const whole_run& run, const statistics::summary& sum, messages& say) {
+  if (!run.whole.options.stats || run.whole.options.json) return;
+  for (const std::string& line : run.stats.lines(sum)) say.note(line);
+}
+
+std::string json_summary(const whole_run& run, const statistics::summary& sum, bool failed) {
+  std::string text;
+  json_line line(text);
+  line.text("type", "summary").number("files", sum.files).number("bytes", sum.bytes).real("seconds", sum.seconds);
+  line.boolean("failed", failed).boolean("interrupted", run.whole.signal() != 0);
+  if (run.whole.options.stats) line.members(run.stats.members());
+  line.end();
+  return text;
+}
 
 }  // namespace
 
-void run_tree(const tree_options& options, tree_work work, report& out) {
+std::vector<std::string> read_paths(const tree_options& options) {
+  std::vector<std::string> all;
+  if (!options.more_paths) return all;
+  path_source from(*options.more_paths);
+  for (;;) {
+    auto some = run_ahead(options, from.next());
+    if (some.empty()) return all;
+    all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+  }
+}
+
+tree_summary run_tree(const tree_options& options, tree_work work, report& out, messages& say) {
   unsigned loops = options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
   if (options.loop.engine.kind == asyncfs::engine_kind::sync) loops = 1;
   asyncfs::loop_options how = options.loop;
   for (const asyncfs::opcode code : work.in_place) how.engine.run(code, asyncfs::runs::in_place);
-  auto walk_options = work.walk;
+
+  selection chosen(options, say);
+  std::optional<path_source> paths;
+  if (options.more_paths) paths.emplace(*options.more_paths);
+  auto walk_options = options_of_walk(work, chosen, paths);
   auto roots = std::move(work.roots);
-  shared_state shared{std::move(work), out, asyncfs::walk(std::move(roots), std::move(walk_options)), options.depth,
-                      descriptor_bound(loops)};
-  asyncfs::run_on(loops, [&shared](std::size_t) { return on_loop(shared); }, how);
-  asyncfs::run(finish(out), how);
+  whole_run run{{std::move(work),
+                 {options, say},
+                 out,
+                 chosen,
+                 {std::move(roots), std::move(walk_options)},
+                 descriptor_bound(loops)}};
+  run.crews_at_work = loops;
+  // Before other threads start, so that they have the signals blocked as well.
+  if (options.interruptible) run.unsignalled.emplace(ending_signals());
+  asyncfs::run_on(loops, [&run](std::size_t index) { return on_loop(run, index, at_work(run)); }, how);
+  run.unsignalled.reset();
+
+  const auto sum = run.stats.sum_up(run.whole.files(), run.whole.bytes());
+  asyncfs::run(out.finish(options.json ? json_summary(run, sum, say.any_failure()) : std::string()), how);
+  tell(run, sum, say);
+  if (const int signal = run.whole.signal()) throw interrupted{signal, run.work.after_interruption};
+  return {sum.files, sum.bytes};
 }
 
 }  // namespace tool

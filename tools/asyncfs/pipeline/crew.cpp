@@ -1,0 +1,108 @@
+#include "pipeline/crew.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+namespace tool {
+
+namespace {
+
+constexpr unsigned listers = 8;  // tasks a loop that list directories
+constexpr unsigned depth_when_cached = 32;
+constexpr unsigned depth_most = 128;
+constexpr std::uint64_t observed_at_a_time = 256;  // completions between two looks at the flow
+constexpr unsigned descriptors_a_file = 3;
+constexpr rlim_t descriptors_kept = 256;  // for directories, rings and the rest
+
+// Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
+// a device sets the pace.
+constexpr double mostly_cached = 0.8, mostly_waiting = 0.6;
+
+}  // namespace
+
+unsigned descriptor_bound(unsigned loops) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return depth_most;
+  const auto left = limit.rlim_cur > descriptors_kept * 2 ? limit.rlim_cur - descriptors_kept : limit.rlim_cur / 2;
+  return static_cast<unsigned>(std::clamp<std::uint64_t>(left / descriptors_a_file / loops, 1, depth_most));
+}
+
+crew::crew(workshop& shared, asyncfs::loop& home)
+    : shared_(shared),
+      home_(home),
+      until_interrupted_(&home.root()),
+      place_{shared.whole, until_interrupted_},
+      make_visitor_(shared.work.make_crew(place_)),
+      fixed_depth_(shared.whole.options.depth),
+      wanted_(fixed_depth_ != 0 ? fixed_depth_ : std::min(depth_when_cached, shared.most_depth)),
+      flow_(home.flow()) {}
+
+asyncfs::task<void> crew::run() {
+  for (unsigned i = 0; i < listers; ++i) tasks_.push_back(asyncfs::spawn(home_, shared_.walk.drive()));
+  hire();
+  // Workers may hire others, so the list can grow while it is awaited.
+  std::exception_ptr first;
+  for (auto& one : tasks_) {
+    try {
+      co_await std::move(one);
+    } catch (...) {
+      if (!first) first = std::current_exception();
+      shared_.walk.stop();
+    }
+  }
+  if (first) std::rethrow_exception(first);
+  if (shared_.work.afterwards) co_await shared_.work.afterwards();
+}
+
+void crew::hire() {
+  for (; working_ < wanted_; ++working_) tasks_.push_back(asyncfs::spawn(home_, work()));
+}
+
+asyncfs::task<void> crew::work() {
+  const visitor visit = make_visitor_();
+  const bool takes_all = shared_.chosen.takes_all();
+  for (;;) {
+    auto entry = co_await shared_.walk.next();
+    if (!entry) break;
+    co_await shared_.out.credit(entry->sequence());
+    std::string text;
+    if (takes_all || shared_.chosen.wants(*entry)) {
+      text = co_await outcome_of(visit, *entry);
+      shared_.whole.file_done();
+    }
+    co_await shared_.out.deliver(entry->sequence(), text);
+    if (shared_.out.error()) shared_.walk.stop();
+    entry.reset();
+    adjust();
+    if (working_ > wanted_) break;
+  }
+  --working_;
+}
+
+// No coroutine itself: a frame less for every file that need not be cut short.
+asyncfs::task<std::string> crew::outcome_of(const visitor& visit, asyncfs::walk_entry& entry) {
+  return shared_.work.may_be_cut_short && shared_.whole.options.interruptible ? cut_short(visit, entry) : visit(entry);
+}
+
+asyncfs::task<std::string> crew::cut_short(const visitor& visit, asyncfs::walk_entry& entry) {
+  try {
+    co_return co_await visit(entry).in(until_interrupted_);
+  } catch (const std::system_error& error) {
+    if (shared_.whole.signal() == 0 || !asyncfs::is_cancelled(error.code())) throw;
+  }
+  co_return std::string();
+}
+
+void crew::adjust() {
+  const auto& now = home_.flow();
+  if (fixed_depth_ != 0 || now.completed - flow_.completed < observed_at_a_time) return;
+  const double share = static_cast<double>(now.completed - flow_.completed) /
+                       static_cast<double>(std::max<std::uint64_t>(now.in_flight - flow_.in_flight, 1));
+  flow_ = now;
+  if (share > mostly_cached) wanted_ = std::min(depth_when_cached, shared_.most_depth);
+  if (share < mostly_waiting) wanted_ = std::min(wanted_ * 2, shared_.most_depth);
+  hire();
+}
+
+}  // namespace tool

@@ -1,0 +1,24 @@
+#include "pipeline/job.hpp"
+
+#include <asyncfs/timer.hpp>
+
+#include <algorithm>
+#include <mutex>
+
+namespace tool {
+
+// Pieces are given the time in turns, each as much as it takes at the rate.
+asyncfs::task<void> job::pace(std::uint64_t bytes) {
+  const asyncfs::task_context at = co_await asyncfs::this_task;
+  const auto takes = std::chrono::nanoseconds(
+      static_cast<std::int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(options.bytes_a_second)));
+  asyncfs::steady_time until;
+  {
+    const std::lock_guard lock(mutex_);
+    free_from_ = std::max(free_from_, at.home.now()) + takes;
+    until = free_from_;
+  }
+  co_await asyncfs::sleep_until(until);
+}
+
+}  // namespace tool

@@ -1,0 +1,62 @@
+// One run of a command over trees, as its workers see it: what they count, how they are slowed down, what stops them.
+#pragma once
+
+#include <asyncfs/cancel_scope.hpp>
+#include <asyncfs/short_lock.hpp>
+#include <asyncfs/task.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "message.hpp"
+#include "pipeline/tree_options.hpp"
+
+namespace tool {
+
+// Any thread.
+class job {
+ public:
+  job(const tree_options& how, messages& to) noexcept : options(how), say(to) {}
+  job(const job&) = delete;
+  job& operator=(const job&) = delete;
+
+  const tree_options& options;
+  messages& say;
+
+  // To be told of every piece of data that was read, or copied, or found to be a hole. True: pace is to be awaited
+  // before the next one.
+  [[nodiscard]] bool moved(std::uint64_t bytes) noexcept {
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    return options.bytes_a_second != 0;
+  }
+  asyncfs::task<void> pace(std::uint64_t bytes);
+
+  // That a file was worked on, to its end.
+  void file_done() noexcept { files_.fetch_add(1, std::memory_order_relaxed); }
+
+  [[nodiscard]] std::uint64_t files() const noexcept { return files_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+
+  // The signal that ends the work early; 0: none.
+  [[nodiscard]] int signal() const noexcept { return signal_.load(std::memory_order_relaxed); }
+  void interrupt(int signal) noexcept {
+    signal_.store(signal, std::memory_order_relaxed);
+    say.expect_cancelling();
+  }
+
+ private:
+  std::atomic<std::uint64_t> files_{0}, bytes_{0};
+  std::atomic<int> signal_{0};
+  asyncfs::short_lock mutex_;
+  asyncfs::steady_time free_from_{};  // for the next piece, where the rate is limited
+};
+
+// A loop's part in it.
+struct workplace {
+  job& whole;
+  // Cancelled when the user interrupts: work that may be left half-done is awaited in it.
+  asyncfs::cancel_scope& until_interrupted;
+};
+
+}  // namespace tool

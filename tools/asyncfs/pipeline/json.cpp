@@ -1,0 +1,113 @@
+#include "pipeline/json.hpp"
+
+#include <fmt/format.h>
+
+namespace tool {
+
+namespace {
+
+// As in RFC 4648, section 4.
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string made;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t three = 0;
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    for (std::size_t j = 0; j < 3; ++j)
+      three = three << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (std::size_t j = 0; j < 4; ++j) made += j <= count ? alphabet[three >> (18 - 6 * j) & 63] : '=';
+  }
+  return made;
+}
+
+}  // namespace
+
+// The well-formed sequences of the Unicode Standard, table 3-7.
+bool is_utf8(std::string_view bytes) {
+  for (std::size_t i = 0; i < bytes.size();) {
+    const auto at = [&](std::size_t j) { return j < bytes.size() ? static_cast<unsigned char>(bytes[j]) : 0u; };
+    const unsigned lead = at(i);
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    if (lead < 0xc2 || lead > 0xf4) return false;
+    const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (at(i + 1) < least || at(i + 1) > most) return false;
+    for (std::size_t j = 2; j < length; ++j)
+      if (at(i + j) < 0x80 || at(i + j) > 0xbf) return false;
+    i += length;
+  }
+  return true;
+}
+
+void append_json_string(std::string& to, std::string_view text) {
+  to += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"': to += "\\\""; break;
+      case '\\': to += "\\\\"; break;
+      case '\n': to += "\\n"; break;
+      case '\r': to += "\\r"; break;
+      case '\t': to += "\\t"; break;
+      default:
+        // DEL is no control character to JSON, but is one to terminals.
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+          to += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        else
+          to += c;
+    }
+  }
+  to += '"';
+}
+
+void json_line::begin(std::string_view key, std::string_view suffix) {
+  if (!first_) to_ += ',';
+  first_ = false;
+  to_ += '"';
+  to_ += key;
+  to_ += suffix;
+  to_ += "\":";
+}
+
+json_line& json_line::text(std::string_view key, std::string_view value) {
+  begin(key);
+  append_json_string(to_, value);
+  return *this;
+}
+json_line& json_line::number(std::string_view key, std::uint64_t value) {
+  begin(key);
+  to_ += fmt::format("{}", value);
+  return *this;
+}
+json_line& json_line::real(std::string_view key, double value) {
+  begin(key);
+  to_ += fmt::format("{:.6f}", value);
+  return *this;
+}
+json_line& json_line::boolean(std::string_view key, bool value) {
+  begin(key);
+  to_ += value ? "true" : "false";
+  return *this;
+}
+json_line& json_line::bytes(std::string_view key, std::string_view value) {
+  if (is_utf8(value)) return text(key, value);
+  begin(key, "_base64");
+  append_json_string(to_, base64(value));
+  return *this;
+}
+json_line& json_line::raw(std::string_view key, std::string_view json) {
+  begin(key);
+  to_ += json;
+  return *this;
+}
+json_line& json_line::members(std::string_view json) {
+  if (first_ && !json.empty()) json.remove_prefix(1);
+  first_ = first_ && json.empty();
+  to_ += json;
+  return *this;
+}
+
+}  // namespace tool
