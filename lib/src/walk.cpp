@@ -108,23 +108,38 @@ walk::walk(std::vector<walk_root> roots, walk_options options)
 }
 
 walk::~walk() {
-  // Directories never listed and the listings they were found in hold each other.
-  for (const pending_ptr& left : unlisted_) left->within.reset();
-  for (const level& open : levels_)
-    if (open.directory->listing)
-      for (auto& item : open.directory->listing->items)
-        if (item.child) item.child->within.reset();
+  std::unique_lock lock(mutex_);
+  forget(lock);
 }
 
 void walk::stop() noexcept {
   std::unique_lock lock(mutex_);
   stopped_ = true;  // so that nothing is emitted or taken any more, which may throw
-  lanes_.clear();
-  ready_count_ = 0;
   detail::waiting_room woken;
   settle(woken);
-  lock.unlock();
+  forget(lock);
   wake_all(woken);
+}
+
+// Lets go of all that was found and not given out, so that what users hung on directories is released. Unlocks: that
+// may be any code.
+void walk::forget(std::unique_lock<short_lock>& lock) noexcept {
+  std::vector<pending_ptr> unlisted = std::move(unlisted_);
+  const std::vector<level> levels = std::move(levels_);
+  const std::vector<lane> lanes = std::move(lanes_);
+  const pending_ptr demanded = std::move(demanded_);
+  unlisted_.clear();
+  levels_.clear();
+  lanes_.clear();
+  ready_count_ = listed_ahead_ = 0;
+  // Some are being listed already, having been demanded, and are their listers' to let go.
+  for (pending_ptr& one : unlisted)
+    if (std::exchange(one->now, detail::walk_pending::state::claimed) != detail::walk_pending::state::unlisted)
+      one.reset();
+  lock.unlock();
+  // Directories never listed and the listings they were found in hold each other.
+  for (const pending_ptr& one : unlisted)
+    if (one) one->within.reset();
 }
 
 walk::extent walk::found() noexcept {
@@ -315,8 +330,10 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
   found_ += static_cast<std::uint64_t>(entries);
   --listing_now_;
   work->within.reset();
-  add_children(listing);
-  if (options_.order != walk_order::none) {
+  if (!stopped_) add_children(listing);
+  if (stopped_) {
+    work->now = detail::walk_pending::state::failed;
+  } else if (options_.order != walk_order::none) {
     work->handle.reset();
     work->now = detail::walk_pending::state::listed;
     work->more = more;
@@ -356,7 +373,7 @@ void walk::publish_failure(const pending_ptr& work, std::error_code error, std::
   work->now = detail::walk_pending::state::failed;
   work->error = error;
   work->operation = operation;
-  if (options_.order == walk_order::none) emit_failure(work);
+  if (options_.order == walk_order::none && !stopped_) emit_failure(work);
   detail::waiting_room woken;
   settle(woken);
   lock.unlock();

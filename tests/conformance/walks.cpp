@@ -208,6 +208,34 @@ TEST_CASE("a stopped walk gives nothing more, and everybody who waits returns") 
   }
 }
 
+TEST_CASE("a stopped walk lets go of what was hung on its directories, also on those that were not listed yet") {
+  const tests::temporary_directory at;
+  make_tree(at.path());
+  for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+    const auto hung = std::make_shared<int>(0);
+    const auto hang = [&hung](asyncfs::walk_directory& directory, const asyncfs::directory&) -> task<bool> {
+      directory.user = hung;
+      co_return true;
+    };
+    asyncfs::walk tree({{.path = at.path()}}, {.order = order, .enter = hang});
+    const auto take_and_stop = [](asyncfs::walk& from) -> task<void> {
+      for (int i = 0; i < 5; ++i) {
+        const auto entry = co_await from.next();
+        CHECK(entry.has_value());
+      }
+      from.stop();
+    };
+    const auto all = [&](asyncfs::walk& from) -> task<void> {
+      std::vector<task<void>> hands;
+      for (int i = 0; i < 3; ++i) hands.push_back(from.drive());
+      hands.push_back(take_and_stop(from));
+      co_await asyncfs::when_all(std::move(hands));
+    };
+    asyncfs::run(all(tree));
+    CHECK(hung.use_count() == 1);
+  }
+}
+
 TEST_CASE("an event count wakes tasks of every loop, and misses no change") {
   asyncfs::event_count changed;
   std::atomic<int> turn{0};

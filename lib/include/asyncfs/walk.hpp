@@ -22,6 +22,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -133,7 +134,8 @@ class walk {
   };
   // Any thread.
   [[nodiscard]] extent found() noexcept;
-  // Any thread: ends the walk early; `next` gives nothing more than what had been handed to waiting tasks already.
+  // Any thread: ends the walk early; `next` gives nothing more than what had been handed to waiting tasks already. What
+  // users hung on directories is released once nobody holds an entry of them.
   void stop() noexcept;
 
  private:
@@ -174,6 +176,7 @@ class walk {
   // Gives what there is to those who wait; wake them once the mutex is released.
   void settle(detail::waiting_room& woken);
   static void wake_all(detail::waiting_room& woken) noexcept;
+  void forget(std::unique_lock<short_lock>& lock) noexcept;
   // Ends the walk, with `why` for all who wait and all who come.
   void break_off(std::exception_ptr why) noexcept;
 

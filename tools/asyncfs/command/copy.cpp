@@ -328,7 +328,7 @@ int run(const copy_command& command, messages& say) {
   work.may_be_cut_short = false;
   work.prints_results = false;
   work.after_interruption =
-      "every file that has its name at the destination is whole; run the same command again to copy the rest";
+      "every file that has its name at the destination is whole; what is missing there was not copied";
   // Creating, writing into the page cache and setting attributes are quick, and the kernel's ring would hand each of
   // them to a worker thread; measured, doing them here costs no more and keeps the workers out.
   using enum asyncfs::opcode;
