@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t read_piece = std::size_t{64} << 10;
 constexpr std::size_t copy_piece = std::size_t{256} << 10;
-constexpr std::size_t kernel_copy_piece = std::size_t{64} << 20;  // large, yet a cancel gets in between
 
 [[noreturn]] void fail(const std::error_code& error, const char* what) { throw std::system_error(error, what); }
 
@@ -21,30 +20,35 @@ bool cannot_share(const std::error_code& error) {
 }
 
 // Copies [begin, end) through memory; ends early at the end of the source. Returns where it ended.
-task<std::uint64_t> copy_through_memory(const file& from, const file& to, std::uint64_t begin, std::uint64_t end) {
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(copy_piece);
+task<std::uint64_t> copy_through_memory(const file& from, const file& to, std::uint64_t begin, std::uint64_t end,
+                                        const copy_options& options) {
+  const std::size_t piece = std::min(copy_piece, options.most_at_once);
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(piece);
   while (begin < end) {
-    const std::size_t wanted = std::min<std::uint64_t>(copy_piece, end - begin);
+    const std::size_t wanted = std::min<std::uint64_t>(piece, end - begin);
     const std::size_t got = co_await from.read_at({buffer.get(), wanted}, begin);
     if (got == 0) break;
     co_await write_all_at(to, {buffer.get(), got}, begin);
     begin += got;
+    if (options.observer != nullptr) co_await options.observer->copied(got);
   }
   co_return begin;
 }
 
 // Copies [begin, end), inside the kernel where it can. copy_file_range that moves nothing at once does not mean the
 // end: some file systems (proc, some network ones) say so for files they can only read, so reading has the last word.
-task<std::uint64_t> copy_span(const file& from, const file& to, std::uint64_t begin, std::uint64_t end,
-                              bool& in_kernel) {
+task<std::uint64_t> copy_span(const file& from, const file& to, std::uint64_t begin, std::uint64_t end, bool& in_kernel,
+                              const copy_options& options) {
   while (in_kernel && begin < end) {
-    const std::size_t wanted = std::min<std::uint64_t>(kernel_copy_piece, end - begin);
+    const std::size_t wanted = std::min<std::uint64_t>(options.most_at_once, end - begin);
     const auto moved = co_await as_result(from.copy_range_to(to, begin, begin, wanted));
     if (!moved && !cannot_share(moved.error())) fail(moved.error(), "copy_file_range");
     if (!moved || *moved == 0) in_kernel = false;
-    if (moved) begin += *moved;
+    if (!moved) continue;
+    begin += *moved;
+    if (options.observer != nullptr) co_await options.observer->copied(*moved);
   }
-  co_return co_await copy_through_memory(from, to, begin, end);
+  co_return co_await copy_through_memory(from, to, begin, end, options);
 }
 
 constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1) >> 1;
@@ -91,6 +95,7 @@ task<copy_outcome> copy_file(const file& from, const file& to, copy_options opti
     const auto shared = co_await as_result(from.clone_to(to));
     if (shared) {
       const file_status status = co_await to.status();
+      if (options.observer != nullptr) co_await options.observer->copied(status.size);
       co_return copy_outcome{.bytes = status.size, .reflinked = true};
     }
     if (options.reflink == reflink::always || !cannot_share(shared.error())) fail(shared.error(), "clone");
@@ -110,11 +115,11 @@ task<copy_outcome> copy_file(const file& from, const file& to, copy_options opti
     if (!data) break;  // this file system does not tell: copied as data
     const auto hole = co_await as_result(from.next_hole(*data));
     if (!hole || *hole <= position) break;  // a file that changes under us must not keep us here
-    const std::uint64_t end = co_await copy_span(from, to, *data, *hole, in_kernel);
+    const std::uint64_t end = co_await copy_span(from, to, *data, *hole, in_kernel, options);
     position = end;
     if (end < *hole) break;  // the source has shrunk
   }
-  position = co_await copy_span(from, to, position, no_end, in_kernel);  // also what it has grown by
+  position = co_await copy_span(from, to, position, no_end, in_kernel, options);  // also what it has grown by
   if (has_holes) co_await to.truncate(position);
   co_return copy_outcome{.bytes = position, .reflinked = false};
 }

@@ -2,26 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "utf8.hpp"
+
 namespace tool {
 
 namespace {
 
 unsigned byte_of(std::string_view text, std::size_t at) {
   return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;
-}
-
-// Of the character that `rest` begins with, in bytes: 0 when it is malformed, or no UTF-8 begins so.
-std::size_t well_formed_length(std::string_view rest) {
-  const unsigned first = byte_of(rest, 0), second = byte_of(rest, 1);
-  if (first < 0x80) return 1;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte_of(rest, i) & 0xc0u) != 0x80u) return 0;
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool surrogate = first == 0xed && second >= 0xa0;
-  const bool beyond_unicode = first == 0xf4 && second >= 0x90;
-  return overlong || surrogate || beyond_unicode ? 0 : length;
 }
 
 // Control characters, and those that change how others are shown.
@@ -38,7 +26,7 @@ bool is_invisible(std::string_view character) {
 
 // The bytes that stand for themselves at the beginning of `rest`; 0 when the first must be escaped.
 std::size_t printable_length(std::string_view rest) {
-  const std::size_t length = well_formed_length(rest);
+  const std::size_t length = utf8_length(rest);
   return length != 0 && !is_invisible(rest.substr(0, length)) ? length : 0;
 }
 
@@ -112,6 +100,15 @@ std::string shell_quoted_if_needed(std::string_view name) {
     i += length;
   }
   return plain ? std::string(name) : shell_quoted(name);
+}
+
+std::string printable(std::string_view name) {
+  for (std::size_t i = 0; i < name.size();) {
+    const std::size_t length = printable_length(name.substr(i));
+    if (length == 0) return shell_quoted(name);
+    i += length;
+  }
+  return std::string(name);
 }
 
 }  // namespace tool

@@ -16,4 +16,7 @@ namespace tool {
 // In quotes only where the shell, or a reader of "name: message", needs them: name, 'a b', 'x:y'.
 [[nodiscard]] std::string shell_quoted_if_needed(std::string_view name);
 
+// As it is, or in quotes where it holds what a terminal would act upon.
+[[nodiscard]] std::string printable(std::string_view name);
+
 }  // namespace tool

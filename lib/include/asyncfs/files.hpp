@@ -29,10 +29,22 @@ task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::u
 enum class reflink : std::uint8_t { never, automatic, always };
 enum class sparse : std::uint8_t { never, automatic };
 
+// Told, on the loop's thread, of every piece that was copied or shared; holes are none. What it awaits delays the next
+// piece, and what it throws ends the copy.
+class copy_observer {
+ public:
+  virtual task<void> copied(std::uint64_t bytes) = 0;
+
+ protected:
+  ~copy_observer() = default;
+};
+
 struct copy_options {
   asyncfs::reflink reflink =
       asyncfs::reflink::automatic;  // `always`: fail with the file system's error instead of copying
   asyncfs::sparse sparse = asyncfs::sparse::automatic;  // keep holes that the source reports
+  copy_observer* observer = nullptr;                    // the caller's, to the end of the copy
+  std::size_t most_at_once = std::size_t{64} << 20;     // bytes; a cancel gets in between
 };
 struct copy_outcome {
   std::uint64_t bytes = 0;  // the size of the copy

@@ -7,12 +7,14 @@
 #include <asyncfs/files.hpp>
 
 #include <cerrno>
+#include <optional>
 
 #include "cli/common_options.hpp"
 #include "command/commands.hpp"
 #include "command/registry.hpp"
 #include "copy/destination.hpp"
 #include "copy/targets.hpp"
+#include "pipeline/json.hpp"
 #include "pipeline/stability.hpp"
 #include "quoting.hpp"
 
@@ -38,15 +40,20 @@ struct place {
   bool fresh;  // nothing can be there yet
 };
 
-class file_copier {
+class file_copier final : asyncfs::copy_observer {
  public:
   file_copier(copy_state& state, workplace& place)
       : state_(state),
         place_(place),
         buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)),
-        random_(asyncfs::loop::current()->engine().random()) {}
+        random_(asyncfs::loop::current()->engine().random()) {
+    how_.observer = this;
+    if (place.whole.options.bytes_a_second != 0) how_.most_at_once = job::most_at_once_when_paced;
+  }
 
   asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
+    done_.reset();
+    std::string line;
     if (entry.error) {
       state_.say.failure(fmt::format("cannot {} {}", entry.operation, shell_quoted(entry.path())), entry.error);
     } else {
@@ -56,9 +63,16 @@ class file_copier {
         case DT_LNK: co_await copy_link(entry, to); break;
         default: co_await copy_special(entry, to); break;
       }
+      if (done_ && place_.whole.options.json)
+        json_line(line)
+            .text("type", done_->what)
+            .bytes("path", entry.path())
+            .bytes("copy", to.shown)
+            .number("bytes", done_->bytes)
+            .end();
     }
     co_await state_.destinations.drain();
-    co_return std::string();
+    co_return line;
   }
 
  private:
@@ -130,7 +144,10 @@ class file_copier {
         complete = false;
       }
     }
-    if (complete) co_return;
+    if (complete) {
+      done_ = {"file", copied_};
+      co_return;
+    }
     const auto removed = co_await asyncfs::as_result(to.holder->remove(built_as.c_str()));
     if (!removed) failure("remove the unfinished copy of", to.shown, removed.error());
   }
@@ -140,6 +157,7 @@ class file_copier {
                            std::size_t first, const asyncfs::file_status& status, stability begun, const place& to) {
     const bool has_holes = status.blocks * 512 < status.size;
     bool changed = false;
+    copied_ = 0;
     try {
       if (!has_holes && status.size < large && status.size != 0) {
         const std::uint64_t size = co_await copy_through_buffer(source, target, first);
@@ -151,7 +169,8 @@ class file_copier {
       for (int round = 0; round < 2; ++round) {
         const asyncfs::file_status before = co_await source.status();
         co_await target.truncate(0);
-        co_await asyncfs::copy_file(source, target);
+        copied_ = 0;
+        co_await asyncfs::copy_file(source, target, how_);
         const asyncfs::file_status after = co_await source.status();
         // Files in /sys claim a size that they do not have: only a change of status tells of a change.
         changed = before.changed != after.changed || before.size != after.size;
@@ -174,6 +193,7 @@ class file_copier {
     for (std::size_t got = first; got > 0;) {
       co_await asyncfs::write_all_at(target, {buffer_.get(), got}, size);
       size += got;
+      co_await copied(got);
       if (got < read_piece) break;
       got = co_await source.read_at({buffer_.get(), read_piece}, size);
     }
@@ -248,16 +268,31 @@ class file_copier {
     const auto timed =
         co_await asyncfs::as_result(to.holder->set_times(built_as.c_str(), source.accessed, source.modified));
     if (!timed) failure("preserve the times of", to.shown, timed.error());
+    const finished done{source.is_link() ? "link" : "special", 0};
+    done_ = done;
     if (built_as == to.name) co_return;
     const auto named = co_await asyncfs::as_result(to.holder->rename(built_as.c_str(), *to.holder, to.name.c_str()));
     if (named) co_return;
+    done_.reset();
     failure("replace", to.shown, named.error());
     const auto removed = co_await asyncfs::as_result(to.holder->remove(built_as.c_str()));
     if (!removed) failure("remove the unfinished copy of", to.shown, removed.error());
   }
 
+  asyncfs::task<void> copied(std::uint64_t bytes) override {
+    copied_ += bytes;
+    if (place_.whole.moved(bytes)) co_await place_.whole.pace(bytes);
+  }
+
   copy_state& state_;
   workplace& place_;
+  asyncfs::copy_options how_;
+  struct finished {
+    std::string_view what;
+    std::uint64_t bytes;
+  };
+  std::optional<finished> done_;  // what became of the entry; nothing if it failed
+  std::uint64_t copied_ = 0;      // bytes of its content, but for holes
   std::unique_ptr<std::byte[]> buffer_;
   std::uint64_t random_;
 };
@@ -290,7 +325,7 @@ command_line copy_command_line() {
                     .takes = {.synopsis = "SOURCE... DESTINATION",
                               .help = "What to copy, and where to; a directory that exists takes the sources in",
                               .least = 1}};
-  add_common_options(made, parsed->tree, {"color", "json", "direct"});
+  add_common_options(made, parsed->tree, {"color", "direct"});
   made.take_operands = [parsed](std::vector<std::string> paths) {
     if (paths.size() < 2 && !parsed->tree.more_paths)
       throw wrong_usage(fmt::format("the destination is missing behind {}", shell_quoted(paths.front())));

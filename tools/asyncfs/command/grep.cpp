@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "cli/common_options.hpp"
 #include "command/commands.hpp"
@@ -15,9 +16,9 @@ namespace {
 
 class file_grepper {
  public:
-  file_grepper(const pattern& what, const search_options& options, bool with_names, report& out, messages& say,
+  file_grepper(const pattern& what, const search_options& options, bool with_names, report& out, job& whole,
                std::atomic_flag& found)
-      : searcher_(what, options), with_names_(with_names), out_(out), say_(say), found_(found) {}
+      : searcher_(what, options, whole), with_names_(with_names), out_(out), say_(whole.say), found_(found) {}
 
   asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
     if (entry.error)
@@ -96,7 +97,7 @@ command_line grep_command_line() {
       choice(0, "sort", "KEY", {"path"}, printing, "Order of the output: path",
              [&grep](std::size_t) { grep.sorted = true; }),
   };
-  add_common_options(made, grep.tree, {"color", "json", "direct"});
+  add_common_options(made, grep.tree, {"color", "json"});
   made.take_operands = [parsed](std::vector<std::string> words) {
     parsed->pattern = std::move(words.front());
     parsed->paths.assign(std::make_move_iterator(words.begin() + 1), std::make_move_iterator(words.end()));
@@ -131,16 +132,20 @@ int run(const grep_command& command, messages& say) {
     with_names = *directory;
   }
   work.after_interruption = "not all was searched";
-  const search_options options{.numbers = command.numbers, .count = command.count, .names_only = command.names_only};
+  const search_options options{.numbers = command.numbers,
+                               .count = command.count,
+                               .names_only = command.names_only,
+                               .to_terminal = ::isatty(STDOUT_FILENO) == 1};
   work.walk.order = command.sorted ? asyncfs::walk_order::components : asyncfs::walk_order::none;
   // Without an order a file's output must still stay together, which the window does as well.
-  report out(1, report::order::of_the_walk);
+  report out(STDOUT_FILENO, report::order::of_the_walk);
   std::atomic_flag found;
-  const visitor_maker make_visitor = [&]() -> visitor {
-    auto grepper = std::make_shared<file_grepper>(*what, options, with_names, out, say, found);
-    return [grepper](asyncfs::walk_entry& entry) { return grepper->visit(entry); };
+  work.make_crew = [&](workplace& place) -> visitor_maker {
+    return [&]() -> visitor {
+      auto grepper = std::make_shared<file_grepper>(*what, options, with_names, out, place.whole, found);
+      return [grepper](asyncfs::walk_entry& entry) { return grepper->visit(entry); };
+    };
   };
-  work.make_crew = [&make_visitor](workplace&) { return make_visitor; };
   run_tree(command.tree, std::move(work), out, say);
   if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
   if (out.error()) say.failure("cannot write to standard output", out.error());

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <optional>
 
+#include "quoting.hpp"
+
 namespace tool {
 
 namespace {
@@ -23,18 +25,19 @@ struct searcher::progress {
   std::uint64_t offset = 0;           // of the buffer's begin in the file
   std::optional<std::uint64_t> zero;  // where the first NUL byte is: a binary file
   const asyncfs::walk_entry& entry;
-  const bool with_name;
+  const bool with_name, to_terminal;
   std::string marked{};  // "path:", made when the first line needs it
 
   // What stands before every line and count.
   const std::string& mark() {
-    if (with_name && marked.empty()) marked = entry.path() + ":";
+    if (with_name && marked.empty()) marked = name() + ":";
     return marked;
   }
+  [[nodiscard]] std::string name() const { return to_terminal ? printable(entry.path()) : entry.path(); }
 };
 
-searcher::searcher(const pattern& what, const search_options& options)
-    : matcher_(what), options_(options), buffer_(read_piece) {}
+searcher::searcher(const pattern& what, const search_options& options, job& whole)
+    : matcher_(what), options_(options), whole_(whole), buffer_(read_piece) {}
 
 // False: nothing more is wanted of this file.
 bool searcher::search_lines(std::string_view lines, progress& state, std::string& text) {
@@ -70,7 +73,7 @@ bool searcher::search_lines(std::string_view lines, progress& state, std::string
 asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs::file& source,
                                                                    const asyncfs::walk_entry& entry, bool with_name,
                                                                    const text_sink& sink) {
-  progress state{.so_far = {}, .zero = {}, .entry = entry, .with_name = with_name};
+  progress state{.so_far = {}, .zero = {}, .entry = entry, .with_name = with_name, .to_terminal = options_.to_terminal};
   std::string text;
   std::size_t held = 0;  // bytes in the buffer: the beginning of a line whose end has not come yet
   bool more = true, seekable = true;
@@ -90,6 +93,7 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
       continue;
     }
     if (!got) co_return asyncfs::failure(got.error());
+    if (whole_.moved(*got)) co_await whole_.pace(*got);
     std::string_view fresh(buffer_.data() + held, *got);
     if (!state.zero) {
       const std::size_t zero = fresh.find('\0');
@@ -119,7 +123,7 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
   if (buffer_.size() > read_piece) std::vector<char>(read_piece).swap(buffer_);
   if (state.so_far.lines > 0) {
     if (options_.names_only)
-      text += fmt::format("{}\n", entry.path());
+      text += fmt::format("{}\n", state.name());
     else if (options_.count)
       text += fmt::format("{}{}\n", state.mark(), state.so_far.lines);
     else if (state.zero)

@@ -8,13 +8,15 @@
 #include <vector>
 
 #include "grep/matcher.hpp"
+#include "pipeline/job.hpp"
 
 namespace tool {
 
 struct search_options {
-  bool numbers = false;     // line numbers
-  bool count = false;       // only how many lines match
-  bool names_only = false;  // only whether any does
+  bool numbers = false;      // line numbers
+  bool count = false;        // only how many lines match
+  bool names_only = false;   // only whether any does
+  bool to_terminal = false;  // names must not do anything there
 };
 
 // Takes pieces of output while a file is searched, so that a file with many matches does not pile up in memory.
@@ -22,7 +24,8 @@ using text_sink = std::function<asyncfs::task<void>(std::string_view)>;
 
 class searcher {
  public:
-  searcher(const pattern& what, const search_options& options);
+  // The job is told what is read.
+  searcher(const pattern& what, const search_options& options, job& whole);
 
   struct outcome {
     std::uint64_t lines = 0;  // that matched
@@ -39,6 +42,7 @@ class searcher {
 
   matcher matcher_;
   const search_options options_;
+  job& whole_;
   std::vector<char> buffer_;
 };
 

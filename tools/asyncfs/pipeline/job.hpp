@@ -31,6 +31,8 @@ class job {
     return options.bytes_a_second != 0;
   }
   asyncfs::task<void> pace(std::uint64_t bytes);
+  // No more than this should be read at once, where the rate is limited.
+  static constexpr std::size_t most_at_once_when_paced = std::size_t{1} << 20;
 
   // That a file was worked on, to its end.
   void file_done() noexcept { files_.fetch_add(1, std::memory_order_relaxed); }

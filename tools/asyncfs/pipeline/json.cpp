@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "utf8.hpp"
+
 namespace tool {
 
 namespace {
@@ -21,27 +23,6 @@ std::string base64(std::string_view bytes) {
 }
 
 }  // namespace
-
-// The well-formed sequences of the Unicode Standard, table 3-7.
-bool is_utf8(std::string_view bytes) {
-  for (std::size_t i = 0; i < bytes.size();) {
-    const auto at = [&](std::size_t j) { return j < bytes.size() ? static_cast<unsigned char>(bytes[j]) : 0u; };
-    const unsigned lead = at(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    if (lead < 0xc2 || lead > 0xf4) return false;
-    const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    const unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (at(i + 1) < least || at(i + 1) > most) return false;
-    for (std::size_t j = 2; j < length; ++j)
-      if (at(i + j) < 0x80 || at(i + j) > 0xbf) return false;
-    i += length;
-  }
-  return true;
-}
 
 void append_json_string(std::string& to, std::string_view text) {
   to += '"';

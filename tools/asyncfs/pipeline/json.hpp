@@ -10,7 +10,6 @@ namespace tool {
 
 // Appends `text` in quotes, escaped as RFC 8259 wants it. It must be UTF-8.
 void append_json_string(std::string& to, std::string_view text);
-[[nodiscard]] bool is_utf8(std::string_view bytes);
 
 // An object that is written member by member. The string must outlive it.
 class json_line {
