@@ -20,6 +20,8 @@ struct hash_command {
   bool tagged = false, untagged = false, zero = false;
   // -c: the paths are lists.
   bool check = false, ignore_missing = false, strict = false, status = false, quiet = false, warn = false;
+  bool exact = false;                 // with -c: files that no list names are failures too,
+  std::vector<std::string> exact_in;  // in these directories; none: where the listed files are
 };
 struct grep_command {
   tree_options tree;

@@ -16,6 +16,8 @@ namespace tool {
 
 namespace {
 
+constexpr std::string_view where_listed_files_are = "//";  // no way in which anybody writes a directory
+
 std::vector<std::string_view> algorithm_names() {
   std::vector<std::string_view> names;
   for (const algorithm_info& row : algorithm_table) names.push_back(row.name);
@@ -54,7 +56,8 @@ void check_combination(const hash_command& command) {
                                                              {command.strict, "--strict"},
                                                              {command.quiet, "--quiet"},
                                                              {command.status, "--status"},
-                                                             {command.warn, "--warn"}};
+                                                             {command.warn, "--warn"},
+                                                             {command.exact, "--exact"}};
   for (const auto& [given, name] : only_checking)
     if (given) throw wrong_usage(fmt::format("{} means something only with --check", name));
 }
@@ -82,6 +85,14 @@ command_line hash_command_line() {
                            [&hash](const std::string& words) { add_algorithms(hash.which, words); });
   algorithms.kind = value_kind::choice;
   algorithms.choices = algorithm_names();
+  option exact = word(0, "exact", "DIR", checking,
+                      "Fail for files that the list does not name, in DIR or where the listed files are; repeatable",
+                      [&hash](const std::string& place) {
+                        hash.exact = true;
+                        if (place != where_listed_files_are) hash.exact_in.push_back(place);
+                      });
+  exact.kind = value_kind::directory;
+  exact.when_bare = where_listed_files_are;
   made.options = {
       std::move(algorithms),
       flag(0, "tag", digests, "Print lines that name the algorithm, as BSD does", hash.tagged),
@@ -92,6 +103,7 @@ command_line hash_command_line() {
       flag(0, "quiet", checking, "Print no OK for files that match", say(true, false, false)),
       flag(0, "status", checking, "Print nothing; the exit status says it", say(false, true, false)),
       flag(0, "strict", checking, "Fail when a line of a list is malformed", hash.strict),
+      std::move(exact),
       flag('w', "warn", checking, "Name each malformed line", say(false, false, true)),
   };
   add_common_options(made, hash.tree);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "command/hash_exact.hpp"
 #include "hash/file_digester.hpp"
 #include "hash/list_reader.hpp"
 #include "quoting.hpp"
@@ -20,8 +21,9 @@ using outcome = file_digester::outcome;
 
 // What one list turned out to say.
 struct tally {
-  std::atomic<std::uint64_t> listed{0}, malformed{0}, matched{0}, mismatched{0}, unreadable{0};
+  std::atomic<std::uint64_t> listed{0}, malformed{0}, matched{0}, mismatched{0}, unreadable{0}, unlisted{0};
   bool unreadable_list = false;
+  bool all_searched = true;
 };
 
 // Which algorithms an untagged digest may be of. Those that stand against attackers only, where there is a choice: a
@@ -66,6 +68,7 @@ struct list_check {
   messages& say;
   tally count{};
   habit usual{};
+  std::optional<unlisted_search> exact{};
 };
 
 class list_checker {
@@ -76,18 +79,13 @@ class list_checker {
     const auto& listed = *static_cast<const listed_file*>(entry.user().get());
     const std::string_view verdict = co_await verdict_on(entry, listed);
     std::string line;
-    if (!verdict.empty() && !check_.command.status) line = fmt::format("{}: {}\n", name_of(listed.path), verdict);
+    if (!verdict.empty() && !check_.command.status)
+      line = fmt::format("{}: {}\n", name_in_verdict(listed.path, check_.to_terminal), verdict);
     co_return line;
   }
 
  private:
   static constexpr std::string_view ok = "OK", failed = "FAILED", not_read = "FAILED open or read", nothing = "";
-
-  // Names as coreutils write them into pipes; on a terminal, such that they cannot do anything there.
-  std::string name_of(const std::string& path) const {
-    if (check_.to_terminal) return shell_quoted_if_needed(path);
-    return path.find('\n') == std::string::npos ? path : "\\" + escaped(path);
-  }
 
   asyncfs::task<std::string_view> verdict_on(asyncfs::walk_entry& entry, const listed_file& listed) {
     const auto begun = stability::begin();
@@ -181,6 +179,7 @@ asyncfs::task<std::vector<asyncfs::walk_root>> next_roots(list_check& check, lis
     check.count.listed += piece.files.size();
     roots.reserve(piece.files.size());
     for (listed_file& file : piece.files) {
+      if (check.exact) check.exact->take_file(file.path);
       std::string path = file.path;
       roots.push_back({.path = std::move(path),
                        .type = DT_REG,  // whatever it is, it is opened; so nobody need ask
@@ -206,6 +205,8 @@ void say_summary(list_check& check) {
     check.say.note(fmt::format("WARNING: {} computed {} did NOT match", n, plural(n, "checksum", "checksums")));
   if (check.command.ignore_missing && count.matched == 0)
     check.say.note(fmt::format("{}: no file was verified", check.shown));
+  if (const std::uint64_t n = count.unlisted)
+    check.say.note(fmt::format("WARNING: {} {} not listed", n, plural(n, "file is", "files are")));
 }
 
 asyncfs::task<asyncfs::result<source>> open_list(std::string path) {
@@ -215,15 +216,29 @@ asyncfs::task<asyncfs::result<source>> open_list(std::string path) {
   co_return source(*std::move(opened));
 }
 
-bool check_list(const hash_command& command, const std::string& path, report& out, messages& say) {
-  const std::string shown = shell_quoted_if_needed(path == "-" ? "standard input" : path);
-  auto opened = run_ahead(command.tree, open_list(path));
-  if (!opened) {
-    say.failure(shown, opened.error());
-    return false;
+asyncfs::task<void> leave_out(unlisted_search& search, const asyncfs::file& what) {
+  const auto status = co_await asyncfs::as_result(what.status());
+  if (status && status->is_regular()) search.leave_out(*status);
+}
+
+// The list itself, and what goes where a shell has sent it, are in no list.
+asyncfs::task<void> leave_out_streams(unlisted_search& search, const asyncfs::file& list) {
+  co_await leave_out(search, list);
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    asyncfs::file stream(fd);
+    co_await leave_out(search, stream);
+    static_cast<void>(stream.release());
   }
-  list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
-  list_check check{command, shown, ::isatty(STDOUT_FILENO) == 1, say};
+}
+
+// False, and said, when results cannot be written.
+bool written(const report& out, messages& say) {
+  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error()) say.failure("cannot write to standard output", out.error());
+  return !out.error();
+}
+
+tree_work work_of(list_check& check, list_reader& list) {
   tree_work work;
   work.walk.order = asyncfs::walk_order::bytes;  // that of the roots: there is nothing below them
   work.walk.more_roots = [&check, &list] { return next_roots(check, list); };
@@ -234,28 +249,57 @@ bool check_list(const hash_command& command, const std::string& path, report& ou
       return [checker](asyncfs::walk_entry& entry) { return checker->visit(entry); };
     };
   };
-  run_tree(command.tree, std::move(work), out, say);
+  return work;
+}
+
+bool all_well(const list_check& check) {
   const tally& count = check.count;
-  if (!count.unreadable_list) say_summary(check);
   return !count.unreadable_list && count.matched > 0 && count.mismatched == 0 && count.unreadable == 0 &&
-         (!command.strict || count.malformed == 0);
+         count.unlisted == 0 && count.all_searched && (!check.command.strict || count.malformed == 0);
+}
+
+enum class list_outcome : std::uint8_t { well, not_well, not_written };
+
+list_outcome check_list(const hash_command& command, const std::string& path, messages& say) {
+  const std::string shown = shell_quoted_if_needed(path == "-" ? "standard input" : path);
+  const bool to_terminal = ::isatty(STDOUT_FILENO) == 1;
+  auto opened = run_ahead(command.tree, open_list(path));
+  if (!opened) {
+    say.failure(shown, opened.error());
+    return list_outcome::not_well;
+  }
+  report out(STDOUT_FILENO, report::order::of_the_walk);
+  list_check check{command, shown, to_terminal, say};
+  if (command.exact) {
+    check.exact.emplace(command, to_terminal, say);
+    run_ahead(command.tree, leave_out_streams(*check.exact, opened->file()));
+  }
+  list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
+  run_tree(command.tree, work_of(check, list), out, say);
+  if (!written(out, say)) return list_outcome::not_written;
+  tally& count = check.count;
+  if (check.exact && !count.unreadable_list && count.listed > 0) {
+    report rest(STDOUT_FILENO, report::order::of_the_walk);
+    const auto found = check.exact->run(rest);
+    count.unlisted = found.unlisted;
+    count.all_searched = found.complete;
+    if (!written(rest, say)) return list_outcome::not_written;
+  }
+  if (!count.unreadable_list) say_summary(check);
+  return all_well(check) ? list_outcome::well : list_outcome::not_well;
 }
 
 }  // namespace
 
 int check_lists(const hash_command& command, messages& say) {
-  bool all_well = true;
+  bool well = true;
   const std::vector<std::string> lists = command.paths.empty() ? std::vector<std::string>{"-"} : command.paths;
   for (const std::string& path : lists) {
-    report out(STDOUT_FILENO, report::order::of_the_walk);
-    all_well = check_list(command, path, out, say) && all_well;
-    if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
-    if (out.error()) {
-      say.failure("cannot write to standard output", out.error());
-      return 1;
-    }
+    const list_outcome one = check_list(command, path, say);
+    if (one == list_outcome::not_written) return 1;
+    well = one == list_outcome::well && well;
   }
-  return all_well ? 0 : 1;
+  return well ? 0 : 1;
 }
 
 }  // namespace tool

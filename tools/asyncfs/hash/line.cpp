@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quoting.hpp"
+
 namespace tool {
 
 namespace {
@@ -74,6 +76,11 @@ std::string escaped(std::string_view path) {
       default: text += c;
     }
   return text;
+}
+
+std::string name_in_verdict(const std::string& path, bool to_terminal) {
+  if (to_terminal) return shell_quoted_if_needed(path);
+  return path.find('\n') == std::string::npos ? path : "\\" + escaped(path);
 }
 
 void append_line(std::string& to, const line_style& style, algorithm which, const digest_value& digest,

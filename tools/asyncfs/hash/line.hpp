@@ -30,6 +30,10 @@ void append_line(std::string& to, const line_style& style, algorithm which, cons
 // With newlines, carriage returns and backslashes written as \n, \r and \\.
 [[nodiscard]] std::string escaped(std::string_view path);
 
+// A name in what is said of a listed file: as coreutils write it into pipes; on a terminal, such that it cannot do
+// anything there.
+[[nodiscard]] std::string name_in_verdict(const std::string& path, bool to_terminal);
+
 // What one line of a list says.
 struct listed_file {
   std::optional<algorithm> tagged;  // by name; without one, the length of the digest has to tell

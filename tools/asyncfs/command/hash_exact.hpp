@@ -1,0 +1,44 @@
+// Files that a list does not name: looked for after its check.
+#pragma once
+
+#include <asyncfs/directory.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command/commands.hpp"
+#include "hash/known_names.hpp"
+#include "hash/listed_places.hpp"
+
+namespace tool {
+
+class unlisted_search {
+ public:
+  // Names are shown as those of other verdicts are.
+  unlisted_search(const hash_command& command, bool to_terminal, messages& say)
+      : command_(command), to_terminal_(to_terminal), say_(say) {}
+
+  // A listed file. Before `run`; one thread at a time.
+  void take_file(std::string_view name);
+  // Files that are no business of the list's: itself, and where results are written.
+  void leave_out(const asyncfs::file_status& what) { left_out_.push_back(what); }
+
+  struct outcome {
+    std::uint64_t unlisted = 0;
+    bool complete = true;  // all places could be searched
+  };
+  outcome run(report& out);
+
+ private:
+  class worker;
+
+  const hash_command& command_;
+  const bool to_terminal_;
+  messages& say_;
+  known_names known_;
+  listed_places places_;
+  std::vector<asyncfs::file_status> left_out_;
+};
+
+}  // namespace tool
