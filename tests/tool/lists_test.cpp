@@ -51,6 +51,31 @@ TEST_CASE("whatever is written is read back") {
       }
 }
 
+TEST_CASE("lines of trees are read back, and are never taken for a file's") {
+  for (const tool::tree_scope scope : {tool::tree_scope::content, tool::tree_scope::mode, tool::tree_scope::all})
+    for (const tool::algorithm_info& row : tool::algorithm_table)
+      for (const std::string name : {"a", "two\nlines", "a) = 00"}) {
+        tool::digest_value digest;
+        digest.size = row.bytes;
+        digest.bytes[0] = 0xa5;
+        std::string line;
+        append_tree_line(line, '\n', {scope, row.which}, digest, name);
+        line.pop_back();
+        INFO(line);
+        const auto parsed = line_parser(row.which).parse(line);
+        REQUIRE(parsed);
+        CHECK(parsed->path == name);
+        CHECK(parsed->digest == digest);
+        CHECK(parsed->tagged == row.which);
+        CHECK(parsed->tree == scope);
+      }
+  CHECK_FALSE(path_in(with("ASYNCFS-TREE-2-CONTENT-SHA256 (x) = ", zeros64)));
+  CHECK_FALSE(path_in(with("ASYNCFS-TREE-1-SHA256 (x) = ", zeros64)));
+  CHECK_FALSE(path_in(with("ASYNCFS-TREE-1-CONTENT-MD5 (x) = ", zeros64)));
+  CHECK_FALSE(path_in(with("ASYNCFS-TREE-1-CONTENT- (x) = ", zeros64)));
+  CHECK_FALSE(line_parser(std::nullopt).parse(with("SHA256 (x) = ", zeros64))->tree);
+}
+
 TEST_CASE("lines that end in NUL escape nothing") {
   std::string line;
   tool::digest_value digest;

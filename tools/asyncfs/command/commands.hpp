@@ -1,10 +1,12 @@
 // The commands: what each takes, and what it returns to the shell.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "hash/algorithm.hpp"
+#include "hash/tree_digest.hpp"
 #include "pipeline/tree.hpp"
 
 namespace tool {
@@ -18,6 +20,7 @@ struct hash_command {
   std::vector<algorithm> which;    // none: the default, or as a list says
   std::vector<std::string> paths;  // none, or "-": standard input
   bool tagged = false, untagged = false, zero = false;
+  std::optional<tree_scope> tree_digest;  // one for each path, of all that is in it
   // -c: the paths are lists.
   bool check = false, ignore_missing = false, strict = false, status = false, quiet = false, warn = false;
   bool exact = false;                 // with -c: files that no list names are failures too,

@@ -8,6 +8,7 @@
 #include "command/commands.hpp"
 #include "command/hash_check.hpp"
 #include "command/hash_sums.hpp"
+#include "command/hash_tree.hpp"
 #include "command/registry.hpp"
 #include "hash/digest.hpp"
 #include "quoting.hpp"
@@ -45,6 +46,12 @@ void check_combination(const hash_command& command) {
     throw wrong_usage(fmt::format("{} and {} exclude each other", one, other));
   };
   if (command.tagged && command.untagged) refuse("--tag", "--untagged");
+  if (command.tree_digest) {
+    if (command.tagged) refuse("--tag", "--tree");
+    if (command.untagged) refuse("--untagged", "--tree");
+    if (command.check) refuse("--tree", "--check");
+    if (command.tree.shard.of > 1) refuse("--shard", "--tree");
+  }
   if (command.check) {
     if (command.tagged) refuse("--tag", "--check");
     if (command.untagged) refuse("--untagged", "--check");
@@ -93,11 +100,16 @@ command_line hash_command_line() {
                       });
   exact.kind = value_kind::directory;
   exact.when_bare = where_listed_files_are;
+  option tree = choice(0, "tree", "SCOPE", {"content", "mode", "all"}, digests,
+                       "Print one digest for all that is in each path: by content, modes too, or owners and times too",
+                       [&hash](std::size_t scope) { hash.tree_digest = tree_scope(scope); });
+  tree.when_bare = "content";
   made.options = {
       std::move(algorithms),
       flag(0, "tag", digests, "Print lines that name the algorithm, as BSD does", hash.tagged),
       flag(0, "untagged", digests, "Print lines without it, also for several algorithms", hash.untagged),
       flag('z', "zero", digests, "End lines with NUL, not newline, and escape nothing in names", hash.zero),
+      std::move(tree),
       flag('c', "check", checking, "Read digests from lists, and compare files with them", hash.check),
       flag(0, "ignore-missing", checking, "Say nothing of listed files that do not exist", hash.ignore_missing),
       flag(0, "quiet", checking, "Print no OK for files that match", say(true, false, false)),
@@ -116,6 +128,7 @@ command_line hash_command_line() {
 }
 
 int run(const hash_command& command, messages& say) {
+  if (command.tree_digest) return print_trees(command, say);
   return command.check ? check_lists(command, say) : print_sums(command, say);
 }
 

@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "command/hash_exact.hpp"
+#include "command/hash_tree.hpp"
 #include "hash/file_digester.hpp"
 #include "hash/list_reader.hpp"
 #include "quoting.hpp"
@@ -69,6 +70,7 @@ struct list_check {
   tally count{};
   habit usual{};
   std::optional<unlisted_search> exact{};
+  std::vector<listed_file> trees{};  // to be walked when the files are done
 };
 
 class list_checker {
@@ -177,16 +179,50 @@ asyncfs::task<std::vector<asyncfs::walk_root>> next_roots(list_check& check, lis
       check.count.unreadable_list = true;
     }
     check.count.listed += piece.files.size();
-    roots.reserve(piece.files.size());
-    for (listed_file& file : piece.files) {
-      if (check.exact) check.exact->take_file(file.path);
-      std::string path = file.path;
+    for (listed_file& one : piece.files) {
+      if (one.tree) {
+        if (check.exact) check.exact->take_tree(one.path);
+        check.trees.push_back(std::move(one));
+        continue;
+      }
+      if (check.exact) check.exact->take_file(one.path);
+      std::string path = one.path;
       roots.push_back({.path = std::move(path),
                        .type = DT_REG,  // whatever it is, it is opened; so nobody need ask
-                       .user = std::make_shared<listed_file>(std::move(file))});
+                       .user = std::make_shared<listed_file>(std::move(one))});
     }
-    if (!roots.empty() || piece.malformed.empty()) co_return roots;
+    const bool at_end = piece.files.empty() && piece.malformed.empty();
+    if (!roots.empty() || at_end) co_return roots;
   }
+}
+
+// Empty: nothing is to be said.
+std::string_view verdict_on_tree(list_check& check, const listed_file& listed, const tree_result& found) {
+  if (found.missing && check.command.ignore_missing) return "";
+  if (found.missing)
+    check.say.failure(fmt::format("cannot examine {}", shell_quoted(listed.path)),
+                      std::make_error_code(std::errc::no_such_file_or_directory));
+  if (found.values.empty()) {
+    ++check.count.unreadable;
+    return "FAILED open or read";
+  }
+  if (found.values.front() != listed.digest) {
+    ++check.count.mismatched;
+    return "FAILED";
+  }
+  ++check.count.matched;
+  return check.command.quiet ? "" : "OK";
+}
+
+asyncfs::task<void> say_of_trees(list_check& check, std::span<const tree_result> found, report& out) {
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::string& path = check.trees[i].path;
+    const std::string_view verdict = verdict_on_tree(check, check.trees[i], found[i]);
+    if (verdict.empty() || check.command.status) continue;
+    const std::string line = fmt::format("{}: {}\n", name_in_verdict(path, check.to_terminal), verdict);
+    co_await out.deliver(0, line);
+  }
+  co_await out.finish();
 }
 
 void say_summary(list_check& check) {
@@ -238,6 +274,16 @@ bool written(const report& out, messages& say) {
   return !out.error();
 }
 
+// False: results could not be written.
+bool check_trees(list_check& check) {
+  std::vector<tree_request> requests;
+  for (const listed_file& one : check.trees) requests.push_back({one.path, *one.tree, {*one.tagged}});
+  const std::vector<tree_result> found = hash_trees(check.command.tree, requests, check.say);
+  report out(STDOUT_FILENO, report::order::as_it_comes);
+  run_ahead(check.command.tree, say_of_trees(check, found, out));
+  return written(out, check.say);
+}
+
 tree_work work_of(list_check& check, list_reader& list) {
   tree_work work;
   work.walk.order = asyncfs::walk_order::bytes;  // that of the roots: there is nothing below them
@@ -277,6 +323,7 @@ list_outcome check_list(const hash_command& command, const std::string& path, me
   list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
   run_tree(command.tree, work_of(check, list), out, say);
   if (!written(out, say)) return list_outcome::not_written;
+  if (!check.trees.empty() && !check_trees(check)) return list_outcome::not_written;
   tally& count = check.count;
   if (check.exact && !count.unreadable_list && count.listed > 0) {
     report rest(STDOUT_FILENO, report::order::of_the_walk);

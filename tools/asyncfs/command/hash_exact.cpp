@@ -18,6 +18,25 @@ void unlisted_search::take_file(std::string_view name) {
   places_.take_file(known);
 }
 
+void unlisted_search::take_tree(std::string_view name) {
+  const std::string known = normalised(name);
+  trees_.add(known);
+  places_.take_directory(known);
+  any_tree_ = true;
+}
+
+bool unlisted_search::listed(std::string_view normalised_name) const {
+  if (known_.contains(normalised_name)) return true;
+  if (!any_tree_) return false;
+  for (std::string_view above = normalised_name;;) {
+    if (trees_.contains(above)) return true;
+    const std::size_t slash = above.rfind('/');
+    if (slash == std::string_view::npos) return above != ".." && trees_.contains(".");
+    if (slash == 0) return trees_.contains("/");
+    above = above.substr(0, slash);
+  }
+}
+
 class unlisted_search::worker {
  public:
   struct shared {
@@ -32,7 +51,7 @@ class unlisted_search::worker {
     std::string line;
     if (entry.error)
       give_up(entry.operation, entry.path(), entry.error);
-    else if (!search_.known_.contains(normalised(entry.path())))
+    else if (!search_.listed(normalised(entry.path())))
       line = co_await verdict_on(entry);
     co_return line;
   }
@@ -71,6 +90,7 @@ class unlisted_search::worker {
 
 unlisted_search::outcome unlisted_search::run(report& out) {
   known_.settle();
+  trees_.settle();
   std::vector<std::string> places;
   for (const std::string& place : command_.exact_in) places.push_back(normalised(place));
   const bool named = !places.empty();

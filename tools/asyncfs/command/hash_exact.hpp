@@ -21,6 +21,8 @@ class unlisted_search {
 
   // A listed file. Before `run`; one thread at a time.
   void take_file(std::string_view name);
+  // A tree of which the list has one digest: all in it is listed.
+  void take_tree(std::string_view name);
   // Files that are no business of the list's: itself, and where results are written.
   void leave_out(const asyncfs::file_status& what) { left_out_.push_back(what); }
 
@@ -32,11 +34,13 @@ class unlisted_search {
 
  private:
   class worker;
+  [[nodiscard]] bool listed(std::string_view normalised_name) const;
 
   const hash_command& command_;
   const bool to_terminal_;
   messages& say_;
-  known_names known_;
+  known_names known_, trees_;
+  bool any_tree_ = false;
   listed_places places_;
   std::vector<asyncfs::file_status> left_out_;
 };

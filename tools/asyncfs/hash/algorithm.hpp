@@ -62,4 +62,13 @@ static_assert([] {
   return true;
 }());
 
+// The algorithm whose tag `rest` begins with, the longest one, which is taken off. Null: none.
+[[nodiscard]] constexpr const algorithm_info* take_tag(std::string_view& rest) noexcept {
+  const algorithm_info* longest = nullptr;
+  for (const algorithm_info& row : algorithm_table)
+    if (rest.starts_with(row.tag) && (longest == nullptr || row.tag.size() > longest->tag.size())) longest = &row;
+  if (longest != nullptr) rest.remove_prefix(longest->tag.size());
+  return longest;
+}
+
 }  // namespace tool

@@ -48,7 +48,7 @@ asyncfs::task<file_digester::outcome> file_digester::digest(const asyncfs::file&
                        // Changed a moment ago, or of a size that lies (as in /sys): a second reading between two equal
                        // statuses is proof.
                        (before && before->changed == read.status.changed && before->size == read.status.size);
-    if (still) co_return outcome{kind::done, {}, read.size, std::move(values_)};
+    if (still) co_return outcome{kind::done, {}, read.size, std::move(values_), read.status};
     if (before) co_return outcome{kind::changed};
     before = read.status;
   }

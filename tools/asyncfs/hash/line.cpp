@@ -55,15 +55,6 @@ std::optional<std::string> parse_path(std::string_view text, bool escaped) {
   return escaped ? unescaped(text) : std::string(text);
 }
 
-// The algorithm whose tag `rest` begins with, which is taken off.
-const algorithm_info* take_tag(std::string_view& rest) noexcept {
-  const algorithm_info* longest = nullptr;
-  for (const algorithm_info& row : algorithm_table)
-    if (rest.starts_with(row.tag) && (longest == nullptr || row.tag.size() > longest->tag.size())) longest = &row;
-  if (longest != nullptr) rest.remove_prefix(longest->tag.size());
-  return longest;
-}
-
 }  // namespace
 
 std::string escaped(std::string_view path) {
@@ -83,25 +74,54 @@ std::string name_in_verdict(const std::string& path, bool to_terminal) {
   return path.find('\n') == std::string::npos ? path : "\\" + escaped(path);
 }
 
+namespace {
+
+// A path as a line has it: escaped, with a mark for the line's beginning, where there is something to escape.
+class written_path {
+ public:
+  written_path(std::string_view path, char end)
+      : escapes_(end == '\n' && path.find_first_of(escaped_characters) != std::string_view::npos),
+        escaped_(escapes_ ? escaped(path) : std::string()),
+        plain_(path) {}
+  [[nodiscard]] std::string_view mark() const noexcept { return escapes_ ? "\\" : ""; }
+  [[nodiscard]] std::string_view name() const noexcept { return escapes_ ? escaped_ : plain_; }
+
+ private:
+  const bool escapes_;
+  const std::string escaped_;
+  const std::string_view plain_;
+};
+
+void append_tagged(std::string& to, char end, std::string_view tag, const digest_value& digest, std::string_view path) {
+  const written_path written(path, end);
+  to += written.mark();
+  to += tag;
+  to += " (";
+  to += written.name();
+  to += ") = ";
+  to += digest.hexadecimal();
+  to += end;
+}
+
+}  // namespace
+
 void append_line(std::string& to, const line_style& style, algorithm which, const digest_value& digest,
                  std::string_view path) {
   const algorithm_info& info = describe(which);
-  const bool escape = style.end == '\n' && path.find_first_of(escaped_characters) != std::string_view::npos;
-  const std::string in_escapes = escape ? escaped(path) : std::string();
-  const std::string_view name = escape ? in_escapes : path;
-  if (escape) to += '\\';
   if (style.form == line_form::tagged || info.always_tagged) {
-    to += info.tag;
-    to += " (";
-    to += name;
-    to += ") = ";
-    to += digest.hexadecimal();
-  } else {
-    to += digest.hexadecimal();
-    to += "  ";
-    to += name;
+    append_tagged(to, style.end, info.tag, digest, path);
+    return;
   }
+  const written_path written(path, style.end);
+  to += written.mark();
+  to += digest.hexadecimal();
+  to += "  ";
+  to += written.name();
   to += style.end;
+}
+
+void append_tree_line(std::string& to, char end, tree_kind what, const digest_value& digest, std::string_view path) {
+  append_tagged(to, end, tree_tag(what.scope, what.which), digest, path);
 }
 
 bool line_parser::says_nothing(std::string_view& line) noexcept {
@@ -120,7 +140,8 @@ std::optional<listed_file> line_parser::parse(std::string_view line) {
 
 // "TAG (path) = HEX"; the last ')' ends the path, which may have others.
 std::optional<listed_file> line_parser::parse_tagged(std::string_view rest, bool escaped) const {
-  const algorithm_info* const info = take_tag(rest);
+  const auto tree = take_tree_tag(rest);
+  const algorithm_info* const info = tree ? &describe(tree->which) : take_tag(rest);
   if (info == nullptr || (only_ && *only_ != info->which)) return std::nullopt;
   if (rest.starts_with(' ')) rest.remove_prefix(1);
   if (!rest.starts_with('(')) return std::nullopt;
@@ -138,7 +159,7 @@ std::optional<listed_file> line_parser::parse_tagged(std::string_view rest, bool
   auto digest = parse_hexadecimal(rest);
   auto path = parse_path(name, escaped);
   if (!digest || digest->size != info->bytes || !path) return std::nullopt;
-  return listed_file{info->which, *digest, *std::move(path)};
+  return listed_file{info->which, *digest, *std::move(path), tree ? std::optional(tree->scope) : std::nullopt};
 }
 
 std::optional<listed_file> line_parser::parse_plain(std::string_view rest, bool escaped) {

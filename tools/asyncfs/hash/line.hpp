@@ -1,7 +1,7 @@
 // The lines of checksum lists, as coreutils write and read them.
 //
 //   HEX  path            GNU; a '*' may stand for the second space
-//   TAG (path) = HEX     BSD, and OpenSSL without its spaces
+//   TAG (path) = HEX     BSD, and OpenSSL without its spaces; of trees too (tree_digest.hpp)
 //
 // A path with a newline, carriage return or backslash in it has these written as \n, \r and \\, and its line begins with
 // a backslash. Lines that end in NUL escape nothing.
@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "hash/digest.hpp"
+#include "hash/tree_digest.hpp"
 
 namespace tool {
 
@@ -27,6 +28,9 @@ struct line_style {
 void append_line(std::string& to, const line_style& style, algorithm which, const digest_value& digest,
                  std::string_view path);
 
+// The same of a tree's digest.
+void append_tree_line(std::string& to, char end, tree_kind what, const digest_value& digest, std::string_view path);
+
 // With newlines, carriage returns and backslashes written as \n, \r and \\.
 [[nodiscard]] std::string escaped(std::string_view path);
 
@@ -39,6 +43,7 @@ struct listed_file {
   std::optional<algorithm> tagged;  // by name; without one, the length of the digest has to tell
   digest_value digest;
   std::string path;
+  std::optional<tree_scope> tree{};  // it is the digest of a tree; `tagged` holds
 };
 
 // Reads one list, line after line: the first untagged line decides whether names follow two characters or one.
