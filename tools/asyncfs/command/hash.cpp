@@ -7,6 +7,7 @@
 #include "cli/common_options.hpp"
 #include "command/commands.hpp"
 #include "command/hash_check.hpp"
+#include "command/hash_duplicates.hpp"
 #include "command/hash_sums.hpp"
 #include "command/hash_tree.hpp"
 #include "command/registry.hpp"
@@ -46,6 +47,15 @@ void check_combination(const hash_command& command) {
     throw wrong_usage(fmt::format("{} and {} exclude each other", one, other));
   };
   if (command.tagged && command.untagged) refuse("--tag", "--untagged");
+  if (command.duplicates) {
+    if (command.tagged) refuse("--tag", "--duplicates");
+    if (command.untagged) refuse("--untagged", "--duplicates");
+    if (command.zero) refuse("--zero", "--duplicates");
+    if (command.check) refuse("--duplicates", "--check");
+    if (command.tree_digest) refuse("--tree", "--duplicates");
+    if (!command.which.empty()) refuse("--algorithm", "--duplicates");
+    if (command.tree.shard.of > 1) refuse("--shard", "--duplicates");
+  }
   if (command.tree_digest) {
     if (command.tagged) refuse("--tag", "--tree");
     if (command.untagged) refuse("--untagged", "--tree");
@@ -110,6 +120,7 @@ command_line hash_command_line() {
       flag(0, "untagged", digests, "Print lines without it, also for several algorithms", hash.untagged),
       flag('z', "zero", digests, "End lines with NUL, not newline, and escape nothing in names", hash.zero),
       std::move(tree),
+      flag(0, "duplicates", digests, "Print groups of files with the same content", hash.duplicates),
       flag('c', "check", checking, "Read digests from lists, and compare files with them", hash.check),
       flag(0, "ignore-missing", checking, "Say nothing of listed files that do not exist", hash.ignore_missing),
       flag(0, "quiet", checking, "Print no OK for files that match", say(true, false, false)),
@@ -129,6 +140,7 @@ command_line hash_command_line() {
 
 int run(const hash_command& command, messages& say) {
   if (command.tree_digest) return print_trees(command, say);
+  if (command.duplicates) return print_duplicates(command, say);
   return command.check ? check_lists(command, say) : print_sums(command, say);
 }
 
