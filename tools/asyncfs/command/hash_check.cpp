@@ -252,19 +252,24 @@ asyncfs::task<asyncfs::result<source>> open_list(std::string path) {
   co_return source(*std::move(opened));
 }
 
-asyncfs::task<void> leave_out(unlisted_search& search, const asyncfs::file& what) {
+asyncfs::task<std::error_code> leave_out(unlisted_search& search, const asyncfs::file& what) {
   const auto status = co_await asyncfs::as_result(what.status());
-  if (status && status->is_regular()) search.leave_out(*status);
+  if (!status) co_return status.error();
+  if (status->is_regular()) search.leave_out(*status);
+  co_return std::error_code();
 }
 
-// The list itself, and what goes where a shell has sent it, are in no list.
-asyncfs::task<void> leave_out_streams(unlisted_search& search, const asyncfs::file& list) {
-  co_await leave_out(search, list);
+// The list itself, and what goes where a shell has sent it, are in no list. False, and said: what these are is unknown.
+asyncfs::task<bool> leave_out_streams(list_check& check, const asyncfs::file& list) {
+  std::error_code failed = co_await leave_out(*check.exact, list);
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (failed) break;
     asyncfs::file stream(fd);
-    co_await leave_out(search, stream);
+    failed = co_await leave_out(*check.exact, stream);
     static_cast<void>(stream.release());
   }
+  if (failed) check.say.failure(fmt::format("cannot examine {} and where results go", check.shown), failed);
+  co_return !failed;
 }
 
 // False, and said, when results cannot be written.
@@ -318,7 +323,7 @@ list_outcome check_list(const hash_command& command, const std::string& path, me
   list_check check{command, shown, to_terminal, say};
   if (command.exact) {
     check.exact.emplace(command, to_terminal, say);
-    run_ahead(command.tree, leave_out_streams(*check.exact, opened->file()));
+    if (!run_ahead(command.tree, leave_out_streams(check, opened->file()))) return list_outcome::not_well;
   }
   list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
   run_tree(command.tree, work_of(check, list), out, say);
