@@ -165,3 +165,20 @@ TEST_CASE("--trace overwrites an older trace, and refuses to overwrite anything 
     CHECK(cli::shell("grep -c traceEvents '" + (at / "trace") + "'").out == "1\n");
   }
 }
+
+TEST_CASE("without recursion directories are refused, and files beside them hashed") {
+  scratch at;
+  at.file("d/inside", "x\n");
+  at.file("x", "x\n");
+  at.file("y", "x\n");
+  cli::shell("ln -s d " + at / "link");
+  const std::string refused = " is a directory; leave out --no-recursive to hash what is in it\n";
+  const auto sums = asyncfs({"hash", "--no-recursive", "d", "x", "link"}, cli::hardship::none, at.path());
+  CHECK(sums.out == cli::program({"sha256sum", "x"}, cli::hardship::none, at.path()).out);
+  CHECK(sums.err == "asyncfs hash: 'd'" + refused + "asyncfs hash: 'link'" + refused);
+  CHECK(sums.status == 1);
+  const auto alike = asyncfs({"hash", "--no-recursive", "--duplicates", "x", "y", "d"}, cli::hardship::none, at.path());
+  CHECK(alike.out == "2 bytes, 2 copies, 2 wasted:\nx\ny\n");
+  CHECK(alike.err == "asyncfs hash: 'd'" + refused);
+  CHECK(alike.status == 1);
+}

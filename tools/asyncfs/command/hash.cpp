@@ -47,6 +47,8 @@ void check_combination(const hash_command& command) {
     throw wrong_usage(fmt::format("{} and {} exclude each other", one, other));
   };
   if (command.tagged && command.untagged) refuse("--tag", "--untagged");
+  if (command.no_recursive && command.tree_digest) refuse("--no-recursive", "--tree");
+  if (command.no_recursive && command.check) refuse("--no-recursive", "--check");
   if (command.duplicates) {
     if (command.tagged) refuse("--tag", "--duplicates");
     if (command.untagged) refuse("--untagged", "--duplicates");
@@ -120,6 +122,7 @@ command_line hash_command_line() {
       flag(0, "untagged", digests, "Print lines without it, also for several algorithms", hash.untagged),
       flag('z', "zero", digests, "End lines with NUL, not newline, and escape nothing in names", hash.zero),
       std::move(tree),
+      flag(0, "no-recursive", digests, "Refuse directories", hash.no_recursive),
       flag(0, "duplicates", digests, "Print groups of files with the same content", hash.duplicates),
       flag('c', "check", checking, "Read digests from lists, and compare files with them", hash.check),
       flag(0, "ignore-missing", checking, "Say nothing of listed files that do not exist", hash.ignore_missing),

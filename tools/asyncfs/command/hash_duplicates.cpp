@@ -79,15 +79,18 @@ asyncfs::task<std::string> collect(search& all, const asyncfs::walk_entry& entry
   co_return std::string();
 }
 
+asyncfs::task<bool> enter(search& all, asyncfs::walk_directory& found) {
+  if (all.command.no_recursive) co_return co_await refuse_directory(found, all.say);
+  found.user = std::make_shared<file_table::directory_number>(all.files.add_directory(found.path()));
+  co_return true;
+}
+
 void collect_files(search& all) {
   tree_work work;
   const std::vector<std::string> here{"."};
   const bool default_place = all.command.paths.empty() && !all.command.tree.more_paths;
   for (const std::string& path : default_place ? here : all.command.paths) work.roots.push_back({.path = path});
-  work.walk.enter = [&all](asyncfs::walk_directory& found, const asyncfs::directory&) -> asyncfs::task<bool> {
-    found.user = std::make_shared<file_table::directory_number>(all.files.add_directory(found.path()));
-    co_return true;
-  };
+  work.walk.enter = [&all](asyncfs::walk_directory& found, const asyncfs::directory&) { return enter(all, found); };
   work.after_interruption = nothing_compared;
   work.make_crew = [&all](workplace&) -> visitor_maker {
     return [&all]() -> visitor { return [&all](asyncfs::walk_entry& entry) { return collect(all, entry); }; };

@@ -86,6 +86,10 @@ int print_sums(const hash_command& command, messages& say) {
   work.root_named = source_named;
   work.after_interruption = "what was printed is right; the rest is missing";
   work.walk.order = asyncfs::walk_order::bytes;
+  if (command.no_recursive)
+    work.walk.enter = [&say](asyncfs::walk_directory& found, const asyncfs::directory&) {
+      return refuse_directory(found, say);
+    };
   work.make_crew = [&](workplace&) -> visitor_maker {
     return [&, share = std::make_shared<loop_share>()]() -> visitor {
       auto printer = std::make_shared<sum_printer>(style, which, share, say);

@@ -2,7 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include "quoting.hpp"
 
 namespace tool {
 
@@ -40,6 +43,12 @@ asyncfs::task<asyncfs::result<source>> open_source(const asyncfs::walk_entry& en
   auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), entry.is_root() ? named : inside_a_tree));
   if (!opened) co_return std::unexpected(opened.error());
   co_return source(*std::move(opened));
+}
+
+asyncfs::task<bool> refuse_directory(const asyncfs::walk_directory& found, messages& say) {
+  say.failure(
+      fmt::format("{} is a directory; leave out --no-recursive to hash what is in it", shell_quoted(found.path())));
+  co_return false;
 }
 
 asyncfs::task<file_digester::outcome> digest_source(file_digester& by, const source& from, stability begun,

@@ -6,6 +6,7 @@
 #include <asyncfs/walk.hpp>
 
 #include "hash/file_digester.hpp"
+#include "message.hpp"
 
 namespace tool {
 
@@ -33,6 +34,9 @@ class source {
 
 // Inside a tree a name is not followed and must not wait for a peer; what the user named is opened as `cat` would.
 asyncfs::task<asyncfs::result<source>> open_source(const asyncfs::walk_entry& entry);
+
+// For walk_options::enter: says that a directory is none of the files that were wanted, and leaves it out.
+asyncfs::task<bool> refuse_directory(const asyncfs::walk_directory& found, messages& say);
 
 // Standard input from where it is, all else from the beginning.
 asyncfs::task<file_digester::outcome> digest_source(file_digester& by, const source& from, stability begun,

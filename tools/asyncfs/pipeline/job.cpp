@@ -7,6 +7,13 @@
 
 namespace tool {
 
+namespace {
+
+// What was not read while nobody asked may be made up for, so that the time between two pieces is not lost.
+constexpr std::chrono::milliseconds longest_lag{250};
+
+}  // namespace
+
 // Pieces are given the time in turns, each as much as it takes at the rate.
 asyncfs::task<void> job::pace(std::uint64_t bytes) {
   const asyncfs::task_context at = co_await asyncfs::this_task;
@@ -15,7 +22,7 @@ asyncfs::task<void> job::pace(std::uint64_t bytes) {
   asyncfs::steady_time until;
   {
     const std::lock_guard lock(mutex_);
-    free_from_ = std::max(free_from_, at.home.now()) + takes;
+    free_from_ = std::max(free_from_, at.home.now() - longest_lag) + takes;
     until = free_from_;
   }
   co_await asyncfs::sleep_until(until);
