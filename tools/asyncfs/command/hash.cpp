@@ -104,12 +104,13 @@ command_line hash_command_line() {
                            [&hash](const std::string& words) { add_algorithms(hash.which, words); });
   algorithms.kind = value_kind::choice;
   algorithms.choices = algorithm_names();
-  option exact = word(0, "exact", "DIR", checking,
-                      "Fail for files that the list does not name, in DIR or where the listed files are; repeatable",
-                      [&hash](const std::string& place) {
-                        hash.exact = true;
-                        if (place != where_listed_files_are) hash.exact_in.push_back(place);
-                      });
+  option exact =
+      word(0, "exact", "DIRECTORY", checking,
+           "Fail for files that the list does not name, in DIRECTORY or where the listed files are; repeatable",
+           [&hash](const std::string& place) {
+             hash.exact = true;
+             if (place != where_listed_files_are) hash.exact_in.push_back(place);
+           });
   exact.kind = value_kind::directory;
   exact.when_bare = where_listed_files_are;
   option tree = choice(0, "tree", "SCOPE", {"content", "mode", "all"}, digests,
