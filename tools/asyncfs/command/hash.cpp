@@ -113,7 +113,7 @@ command_line hash_command_line() {
            });
   exact.kind = value_kind::directory;
   exact.when_bare = where_listed_files_are;
-  option tree = choice(0, "tree", "SCOPE", {"content", "mode", "all"}, digests,
+  option tree = choice(0, "tree", "SCOPE", {tree_scope_names.begin(), tree_scope_names.end()}, digests,
                        "Print one digest for all that is in each path: by content, modes too, or owners and times too",
                        [&hash](std::size_t scope) { hash.tree_digest = tree_scope(scope); });
   tree.when_bare = "content";

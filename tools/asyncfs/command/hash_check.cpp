@@ -65,8 +65,9 @@ class habit {
 struct list_check {
   const hash_command& command;
   const std::string shown;  // the list's name in messages
-  const bool to_terminal;
+  const verdict_form form;
   messages& say;
+  tree_summary& sum;
   tally count{};
   habit usual{};
   std::optional<unlisted_search> exact{};
@@ -81,8 +82,7 @@ class list_checker {
     const auto& listed = *static_cast<const listed_file*>(entry.user().get());
     const std::string_view verdict = co_await verdict_on(entry, listed);
     std::string line;
-    if (!verdict.empty() && !check_.command.status)
-      line = fmt::format("{}: {}\n", name_in_verdict(listed.path, check_.to_terminal), verdict);
+    if (!verdict.empty() && !check_.command.status) line = verdict_line(listed.path, verdict, check_.form);
     co_return line;
   }
 
@@ -219,7 +219,7 @@ asyncfs::task<void> say_of_trees(list_check& check, std::span<const tree_result>
     const std::string& path = check.trees[i].path;
     const std::string_view verdict = verdict_on_tree(check, check.trees[i], found[i]);
     if (verdict.empty() || check.command.status) continue;
-    const std::string line = fmt::format("{}: {}\n", name_in_verdict(path, check.to_terminal), verdict);
+    const std::string line = verdict_line(path, verdict, check.form);
     co_await out.deliver(0, line);
   }
   co_await out.finish();
@@ -283,7 +283,7 @@ bool written(const report& out, messages& say) {
 bool check_trees(list_check& check) {
   std::vector<tree_request> requests;
   for (const listed_file& one : check.trees) requests.push_back({one.path, *one.tree, {*one.tagged}});
-  const std::vector<tree_result> found = hash_trees(check.command.tree, requests, check.say);
+  const std::vector<tree_result> found = hash_trees(check.command.tree, requests, check.say, check.sum);
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(check.command.tree, say_of_trees(check, found, out));
   return written(out, check.say);
@@ -293,6 +293,7 @@ tree_work work_of(list_check& check, list_reader& list) {
   tree_work work;
   work.walk.order = asyncfs::walk_order::bytes;  // that of the roots: there is nothing below them
   work.walk.more_roots = [&check, &list] { return next_roots(check, list); };
+  work.part_of = &check.sum;
   work.after_interruption = "the rest of the list was not checked";
   work.make_crew = [&check](workplace&) -> visitor_maker {
     return [&check, share = std::make_shared<loop_share>()]() -> visitor {
@@ -311,18 +312,22 @@ bool all_well(const list_check& check) {
 
 enum class list_outcome : std::uint8_t { well, not_well, not_written };
 
-list_outcome check_list(const hash_command& command, const std::string& path, messages& say) {
+verdict_form form_of(const hash_command& command) {
+  if (command.tree.json) return verdict_form::json;
+  return ::isatty(STDOUT_FILENO) == 1 ? verdict_form::terminal : verdict_form::plain;
+}
+
+list_outcome check_list(const hash_command& command, const std::string& path, messages& say, tree_summary& sum) {
   const std::string shown = shell_quoted_if_needed(path == "-" ? "standard input" : path);
-  const bool to_terminal = ::isatty(STDOUT_FILENO) == 1;
   auto opened = run_ahead(command.tree, open_list(path));
   if (!opened) {
     say.failure(shown, opened.error());
     return list_outcome::not_well;
   }
   report out(STDOUT_FILENO, report::order::of_the_walk);
-  list_check check{command, shown, to_terminal, say};
+  list_check check{command, shown, form_of(command), say, sum};
   if (command.exact) {
-    check.exact.emplace(command, to_terminal, say);
+    check.exact.emplace(command, check.form, say);
     if (!run_ahead(command.tree, leave_out_streams(check, opened->file()))) return list_outcome::not_well;
   }
   list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);
@@ -332,7 +337,7 @@ list_outcome check_list(const hash_command& command, const std::string& path, me
   tally& count = check.count;
   if (check.exact && !count.unreadable_list && count.listed > 0) {
     report rest(STDOUT_FILENO, report::order::of_the_walk);
-    const auto found = check.exact->run(rest);
+    const auto found = check.exact->run(rest, sum);
     count.unlisted = found.unlisted;
     count.all_searched = found.complete;
     if (!written(rest, say)) return list_outcome::not_written;
@@ -345,11 +350,17 @@ list_outcome check_list(const hash_command& command, const std::string& path, me
 
 int check_lists(const hash_command& command, messages& say) {
   bool well = true;
+  tree_summary sum;
   const std::vector<std::string> lists = command.paths.empty() ? std::vector<std::string>{"-"} : command.paths;
   for (const std::string& path : lists) {
-    const list_outcome one = check_list(command, path, say);
+    const list_outcome one = check_list(command, path, say, sum);
     if (one == list_outcome::not_written) return 1;
     well = one == list_outcome::well && well;
+  }
+  if (command.tree.json) {
+    report out(STDOUT_FILENO, report::order::as_it_comes);
+    run_ahead(command.tree, out.finish(json_summary(sum, !well)));
+    if (!written(out, say)) return 1;
   }
   return well ? 0 : 1;
 }

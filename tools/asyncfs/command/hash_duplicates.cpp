@@ -13,6 +13,7 @@
 #include "hash/file_digester.hpp"
 #include "hash/file_table.hpp"
 #include "hash/source.hpp"
+#include "pipeline/json.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -51,6 +52,7 @@ struct search {
   file_table files{};
   std::vector<candidate> candidates{};
   report nothing{STDOUT_FILENO, report::order::as_it_comes};
+  tree_summary sum{};
 
   void fail(std::string_view what, const std::string& path, const std::error_code& why) {
     say.failure(fmt::format("cannot {} {}", what, shell_quoted(path)), why);
@@ -91,6 +93,7 @@ void collect_files(search& all) {
   const bool default_place = all.command.paths.empty() && !all.command.tree.more_paths;
   for (const std::string& path : default_place ? here : all.command.paths) work.roots.push_back({.path = path});
   work.walk.enter = [&all](asyncfs::walk_directory& found, const asyncfs::directory&) { return enter(all, found); };
+  work.part_of = &all.sum;
   work.after_interruption = nothing_compared;
   work.make_crew = [&all](workplace&) -> visitor_maker {
     return [&all]() -> visitor { return [&all](asyncfs::walk_entry& entry) { return collect(all, entry); }; };
@@ -239,6 +242,7 @@ void read_candidates(search& all, std::uint64_t from_size, reader::how much) {
     return roots;
   };
   work.walk.more_roots = [more]() -> asyncfs::task<std::vector<asyncfs::walk_root>> { co_return more(); };
+  work.part_of = &all.sum;
   work.after_interruption = nothing_compared;
   work.make_crew = [&all, much](workplace&) -> visitor_maker {
     return [&all, much, share = std::make_shared<loop_share>()]() -> visitor {
@@ -317,15 +321,35 @@ std::string text_of(const search& all, const group& one) {
   return text;
 }
 
+// The names of each file that is the same are an array.
+std::string object_of(const search& all, const group& one) {
+  std::vector<std::string> files(one.count);
+  for (const name_in_group& name : names_of(all, one)) {
+    std::string& names = files[name.of - one.begin];
+    names += names.empty() ? "[" : ",";
+    json_line(names).bytes("path", name.path).close();
+  }
+  std::string line;
+  json_line(line)
+      .text("type", "duplicates")
+      .number("bytes", all.candidates[one.begin].size)
+      .number("wasted", one.wasted)
+      .raw("files", fmt::format("[{}]]", fmt::join(files, "],")))
+      .end();
+  return line;
+}
+
 asyncfs::task<void> print(const search& all, report& out) {
   const std::vector<group> groups = groups_of(all);
   for (const group& one : groups) {
-    std::string text = &one == &groups.front() ? "" : "\n";
-    text += text_of(all, one);
+    std::string text = &one == &groups.front() || all.command.tree.json ? "" : "\n";
+    text += all.command.tree.json ? object_of(all, one) : text_of(all, one);
     co_await out.deliver(0, text);
     if (out.error()) break;
   }
-  co_await out.finish();
+  std::string last;
+  if (all.command.tree.json) last = json_summary(all.sum, all.say.any_failure());
+  co_await out.finish(std::move(last));
 }
 
 }  // namespace

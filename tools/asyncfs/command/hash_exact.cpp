@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 
-#include "hash/line.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -76,7 +75,7 @@ class unlisted_search::worker {
     if (guessed || std::ranges::any_of(search_.left_out_, same)) co_return std::string();
     ++all_.unlisted;
     if (search_.command_.status) co_return std::string();
-    co_return fmt::format("{}: FAILED not listed\n", name_in_verdict(path, search_.to_terminal_));
+    co_return verdict_line(path, "FAILED not listed", search_.form_);
   }
 
   void give_up(std::string_view what, const std::string& path, const std::error_code& why) {
@@ -88,7 +87,7 @@ class unlisted_search::worker {
   unlisted_search& search_;
 };
 
-unlisted_search::outcome unlisted_search::run(report& out) {
+unlisted_search::outcome unlisted_search::run(report& out, tree_summary& part_of) {
   known_.settle();
   trees_.settle();
   std::vector<std::string> places;
@@ -99,6 +98,7 @@ unlisted_search::outcome unlisted_search::run(report& out) {
   for (std::string& place : places) work.roots.push_back({.path = std::move(place)});
   work.walk.order = asyncfs::walk_order::bytes;
   worker::shared all{*this, named};
+  work.part_of = &part_of;
   work.after_interruption = "files that are not listed may be missing";
   work.make_crew = [&all](workplace&) -> visitor_maker {
     return [&all]() -> visitor {

@@ -9,15 +9,15 @@
 
 #include "command/commands.hpp"
 #include "hash/known_names.hpp"
+#include "hash/line.hpp"
 #include "hash/listed_places.hpp"
 
 namespace tool {
 
 class unlisted_search {
  public:
-  // Names are shown as those of other verdicts are.
-  unlisted_search(const hash_command& command, bool to_terminal, messages& say)
-      : command_(command), to_terminal_(to_terminal), say_(say) {}
+  unlisted_search(const hash_command& command, verdict_form form, messages& say)
+      : command_(command), form_(form), say_(say) {}
 
   // A listed file. Before `run`; one thread at a time.
   void take_file(std::string_view name);
@@ -30,14 +30,14 @@ class unlisted_search {
     std::uint64_t unlisted = 0;
     bool complete = true;  // all places could be searched
   };
-  outcome run(report& out);
+  outcome run(report& out, tree_summary& part_of);
 
  private:
   class worker;
   [[nodiscard]] bool listed(std::string_view normalised_name) const;
 
   const hash_command& command_;
-  const bool to_terminal_;
+  const verdict_form form_;
   messages& say_;
   known_names known_, trees_;
   bool any_tree_ = false;

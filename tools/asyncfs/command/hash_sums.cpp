@@ -7,15 +7,24 @@
 #include "hash/file_digester.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
+#include "pipeline/json.hpp"
 #include "quoting.hpp"
 
 namespace tool {
 
 namespace {
 
+enum class sum_form : std::uint8_t { lines, json };
+
+struct sum_style {
+  sum_form form;
+  line_style line;
+  bool to_terminal;
+};
+
 class sum_printer {
  public:
-  sum_printer(const line_style& style, std::span<const algorithm> which, std::shared_ptr<loop_share> share,
+  sum_printer(const sum_style& style, std::span<const algorithm> which, std::shared_ptr<loop_share> share,
               messages& say)
       : style_(style), which_(which), digester_(std::move(share)), say_(say) {}
 
@@ -47,9 +56,7 @@ class sum_printer {
     std::string lines;
     const std::string path = entry.path();
     switch (outcome.what) {
-      case file_digester::outcome::kind::done:
-        for (std::size_t i = 0; i < which_.size(); ++i) append_line(lines, style_, which_[i], outcome.values[i], path);
-        break;
+      case file_digester::outcome::kind::done: append(lines, outcome, path); break;
       case file_digester::outcome::kind::unreadable:
         say_.failure(fmt::format("cannot read {}", shell_quoted(path)), outcome.error);
         break;
@@ -61,16 +68,39 @@ class sum_printer {
     co_return lines;
   }
 
-  const line_style style_;
+  void append(std::string& lines, const file_digester::outcome& outcome, const std::string& path) const {
+    if (style_.form == sum_form::json) return append_object(lines, outcome, path);
+    // On a terminal a name must not do anything.
+    const std::string shown = style_.to_terminal ? printable(path) : path;
+    line_style how = style_.line;
+    if (shown != path) how.end = '\0';  // it is escaped already
+    for (std::size_t i = 0; i < which_.size(); ++i) {
+      append_line(lines, how, which_[i], outcome.values[i], shown);
+      lines.back() = style_.line.end;
+    }
+  }
+
+  void append_object(std::string& lines, const file_digester::outcome& outcome, const std::string& path) const {
+    json_line(lines)
+        .text("type", "file")
+        .bytes("path", path)
+        .number("bytes", outcome.size)
+        .raw("digests", json_digests(which_, outcome.values))
+        .end();
+  }
+
+  const sum_style style_;
   const std::span<const algorithm> which_;
   file_digester digester_;
   messages& say_;
 };
 
 // Several algorithms are told apart by their tags.
-line_style style_of(const hash_command& command, std::size_t algorithms) {
+sum_style style_of(const hash_command& command, std::size_t algorithms) {
   const bool tagged = command.tagged || (algorithms > 1 && !command.untagged);
-  return {.form = tagged ? line_form::tagged : line_form::plain, .end = command.zero ? '\0' : '\n'};
+  return {.form = command.tree.json ? sum_form::json : sum_form::lines,
+          .line = {.form = tagged ? line_form::tagged : line_form::plain, .end = command.zero ? '\0' : '\n'},
+          .to_terminal = ::isatty(STDOUT_FILENO) == 1};
 }
 
 }  // namespace
@@ -78,7 +108,7 @@ line_style style_of(const hash_command& command, std::size_t algorithms) {
 int print_sums(const hash_command& command, messages& say) {
   const std::vector<algorithm> which =
       command.which.empty() ? std::vector<algorithm>{algorithm::sha256} : command.which;
-  const line_style style = style_of(command, which.size());
+  const sum_style style = style_of(command, which.size());
   report out(STDOUT_FILENO, report::order::of_the_walk);
   tree_work work;
   for (const std::string& path : command.paths) work.roots.push_back(source_named(path));

@@ -13,6 +13,7 @@
 #include "hash/file_digester.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
+#include "pipeline/json.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -223,6 +224,15 @@ asyncfs::task<void> write(report& out, std::string text) {
   co_await out.finish();
 }
 
+void append_tree_object(std::string& lines, const tree_request& asked, const tree_result& found) {
+  json_line(lines)
+      .text("type", "tree")
+      .bytes("path", asked.path)
+      .text("scope", tree_scope_names[static_cast<std::size_t>(asked.scope)])
+      .raw("digests", json_digests(asked.which, found.values))
+      .end();
+}
+
 std::vector<tree_request> requests_of(const hash_command& command, messages& say) {
   const std::vector<algorithm> which =
       command.which.empty() ? std::vector<algorithm>{algorithm::sha256} : command.which;
@@ -241,8 +251,8 @@ std::vector<tree_request> requests_of(const hash_command& command, messages& say
 
 }  // namespace
 
-std::vector<tree_result> hash_trees(const tree_options& options, std::span<const tree_request> requests,
-                                    messages& say) {
+std::vector<tree_result> hash_trees(const tree_options& options, std::span<const tree_request> requests, messages& say,
+                                    tree_summary& part_of) {
   tree_hashing all(requests, say);
   tree_options how = options;
   how.more_paths.reset();  // the requests are all
@@ -253,6 +263,7 @@ std::vector<tree_result> hash_trees(const tree_options& options, std::span<const
   work.walk.enter = [&all](asyncfs::walk_directory& found, const asyncfs::directory& handle) {
     return all.enter(found, handle);
   };
+  work.part_of = &part_of;
   work.after_interruption = "no digest of a tree is given";
   work.make_crew = [&](workplace&) -> visitor_maker {
     return [&, share = std::make_shared<loop_share>()]() -> visitor {
@@ -270,17 +281,20 @@ std::vector<tree_result> hash_trees(const tree_options& options, std::span<const
 
 int print_trees(const hash_command& command, messages& say) {
   const std::vector<tree_request> requests = requests_of(command, say);
-  const std::vector<tree_result> results = hash_trees(command.tree, requests, say);
+  tree_summary sum;
+  const std::vector<tree_result> results = hash_trees(command.tree, requests, say, sum);
   std::string lines;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const tree_request& asked = requests[i];
     if (results[i].missing)
       say.failure(fmt::format("cannot examine {}", shell_quoted(asked.path)),
                   std::make_error_code(std::errc::no_such_file_or_directory));
-    for (std::size_t j = 0; j < results[i].values.size(); ++j)
+    if (command.tree.json && !results[i].values.empty()) append_tree_object(lines, asked, results[i]);
+    for (std::size_t j = 0; j < results[i].values.size() && !command.tree.json; ++j)
       append_tree_line(lines, command.zero ? '\0' : '\n', {asked.scope, asked.which[j]}, results[i].values[j],
                        asked.path);
   }
+  if (command.tree.json) lines += json_summary(sum, say.any_failure());
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(command.tree, write(out, std::move(lines)));
   if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();

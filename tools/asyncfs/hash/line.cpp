@@ -1,7 +1,10 @@
 #include "hash/line.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "pipeline/json.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -69,9 +72,27 @@ std::string escaped(std::string_view path) {
   return text;
 }
 
-std::string name_in_verdict(const std::string& path, bool to_terminal) {
-  if (to_terminal) return shell_quoted_if_needed(path);
-  return path.find('\n') == std::string::npos ? path : "\\" + escaped(path);
+std::string json_digests(std::span<const algorithm> which, std::span<const digest_value> values) {
+  std::string made;
+  for (std::size_t i = 0; i < which.size(); ++i)
+    made += fmt::format("{}\"{}\":\"{}\"", i == 0 ? '{' : ',', describe(which[i]).name, values[i].hexadecimal());
+  made += '}';
+  return made;
+}
+
+std::string verdict_line(const std::string& path, std::string_view verdict, verdict_form form) {
+  std::string line;
+  switch (form) {
+    case verdict_form::json:
+      json_line(line).text("type", "check").bytes("path", path).text("verdict", verdict).end();
+      return line;
+    case verdict_form::terminal: line = shell_quoted_if_needed(path); break;
+    case verdict_form::plain: line = path.find('\n') == std::string::npos ? path : "\\" + escaped(path); break;
+  }
+  line += ": ";
+  line += verdict;
+  line += '\n';
+  return line;
 }
 
 namespace {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,12 +32,16 @@ void append_line(std::string& to, const line_style& style, algorithm which, cons
 // The same of a tree's digest.
 void append_tree_line(std::string& to, char end, tree_kind what, const digest_value& digest, std::string_view path);
 
+// {"sha256":"...",...}
+[[nodiscard]] std::string json_digests(std::span<const algorithm> which, std::span<const digest_value> values);
+
 // With newlines, carriage returns and backslashes written as \n, \r and \\.
 [[nodiscard]] std::string escaped(std::string_view path);
 
 // A name in what is said of a listed file: as coreutils write it into pipes; on a terminal, such that it cannot do
 // anything there.
-[[nodiscard]] std::string name_in_verdict(const std::string& path, bool to_terminal);
+enum class verdict_form : std::uint8_t { plain, terminal, json };
+[[nodiscard]] std::string verdict_line(const std::string& path, std::string_view verdict, verdict_form form);
 
 // What one line of a list says.
 struct listed_file {

@@ -6,6 +6,7 @@
 
 #include <asyncfs/file.hpp>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ enum class tree_scope : std::uint8_t {
   mode,     // and permissions
   all,      // and owners, groups and times of modification
 };
+// As the option's values.
+inline constexpr std::array<std::string_view, 3> tree_scope_names{"content", "mode", "all"};
 
 // "ASYNCFS-TREE-1-CONTENT-SHA256": what a line of output calls such a digest, and what its nodes begin with.
 [[nodiscard]] std::string tree_tag(tree_scope scope, algorithm which);

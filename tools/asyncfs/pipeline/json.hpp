@@ -29,8 +29,9 @@ class json_line {
   json_line& raw(std::string_view key, std::string_view json);
   // Members that are JSON already, each with a comma before it.
   json_line& members(std::string_view json);
-  // To be called once, at last.
+  // One of these is to be called once, at last.
   void end() { to_ += "}\n"; }
+  void close() { to_ += '}'; }
 
  private:
   void begin(std::string_view key, std::string_view suffix = {});

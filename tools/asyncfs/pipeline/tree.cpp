@@ -131,17 +131,23 @@ void tell(const whole_run& run, const statistics::summary& sum, messages& say) {
   for (const std::string& line : run.stats.lines(sum)) say.note(line);
 }
 
-std::string json_summary(const whole_run& run, const statistics::summary& sum, bool failed) {
-  std::string text;
-  json_line line(text);
-  line.text("type", "summary").number("files", sum.files).number("bytes", sum.bytes).real("seconds", sum.seconds);
-  line.boolean("failed", failed).boolean("interrupted", run.whole.signal() != 0);
-  if (run.whole.options.stats) line.members(run.stats.members());
-  line.end();
-  return text;
+}  // namespace
+
+tree_summary& tree_summary::operator+=(const tree_summary& next) {
+  files += next.files;
+  bytes += next.bytes;
+  seconds += next.seconds;
+  statistics = next.statistics;
+  return *this;
 }
 
-}  // namespace
+std::string json_summary(const tree_summary& of, bool failed) {
+  std::string text;
+  json_line line(text);
+  line.text("type", "summary").number("files", of.files).number("bytes", of.bytes).real("seconds", of.seconds);
+  line.boolean("failed", failed).members(of.statistics).end();
+  return text;
+}
 
 std::vector<std::string> read_paths(const tree_options& options) {
   std::vector<std::string> all;
@@ -178,10 +184,15 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   run.unsignalled.reset();
 
   const auto sum = run.stats.sum_up(run.whole.files(), run.whole.bytes());
-  asyncfs::run(out.finish(options.json ? json_summary(run, sum, say.any_failure()) : std::string()), how);
+  const tree_summary summary{sum.files, sum.bytes, sum.seconds,
+                             options.stats && options.json ? run.stats.members() : std::string()};
+  const int signal = run.whole.signal();
+  const bool summed_up = options.json && run.work.part_of == nullptr;
+  asyncfs::run(out.finish(summed_up ? json_summary(summary, say.any_failure() || signal != 0) : std::string()), how);
   tell(run, sum, say);
-  if (const int signal = run.whole.signal()) throw interrupted{signal, run.work.after_interruption};
-  return {sum.files, sum.bytes};
+  if (run.work.part_of != nullptr) *run.work.part_of += summary;
+  if (signal != 0) throw interrupted{signal, run.work.after_interruption};
+  return summary;
 }
 
 }  // namespace tool

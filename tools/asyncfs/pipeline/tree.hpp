@@ -25,6 +25,16 @@ using visitor = std::function<asyncfs::task<std::string>(asyncfs::walk_entry&)>;
 // Makes one worker's visitor, with the buffers it needs.
 using visitor_maker = std::function<visitor()>;
 
+struct tree_summary {
+  std::uint64_t files = 0, bytes = 0;
+  double seconds = 0;
+  std::string statistics{};  // members of a JSON object, where they are asked for
+  // Of passes one after the other; statistics are those of the last.
+  tree_summary& operator+=(const tree_summary& next);
+};
+// The last line of --json.
+[[nodiscard]] std::string json_summary(const tree_summary& of, bool failed);
+
 struct tree_work {
   std::vector<asyncfs::walk_root> roots;
   asyncfs::walk_options walk;
@@ -40,6 +50,8 @@ struct tree_work {
   bool may_be_cut_short = true;
   // Results go to standard output: progress would stand among them on a terminal.
   bool prints_results = true;
+  // Of a pass that is not all there is: its summary is added here, and does not end the output of --json.
+  tree_summary* part_of = nullptr;
   // What to tell who interrupts.
   std::string_view after_interruption{};
 };
@@ -48,10 +60,6 @@ struct tree_work {
 struct interrupted {
   int signal;
   std::string_view advice;
-};
-
-struct tree_summary {
-  std::uint64_t files, bytes;
 };
 
 // Runs one task in a loop that does everything in place: what is decided before the tree is walked.
