@@ -143,6 +143,15 @@ TEST_CASE("what cannot be read is said, and the rest compared all the same") {
   CHECK(done.status == 1);
 }
 
+TEST_CASE("duplicates are looked for among what filters leave, and in what lists of paths name") {
+  scratch at;
+  for (const char* name : {"t/a", "t/b.o", "u/c", "u/d.o"}) at.file(name, "same\n");
+  at.file("paths", "u\n");
+  CHECK(duplicates(at, {"--exclude=*.o", "--files-from=paths", "t"}).out == "5 bytes, 2 copies, 5 wasted:\nt/a\nu/c\n");
+  CHECK(duplicates(at, {"--files-from=paths"}).out == "5 bytes, 2 copies, 5 wasted:\nu/c\nu/d.o\n");
+  CHECK(duplicates(at, {"--shard=1/2", "t"}).status == 2);
+}
+
 TEST_CASE("looking for duplicates does not go with printing or checking digests") {
   for (const std::string other : {"-c", "--tag", "--untagged", "--zero", "--tree", "-amd5"})
     CHECK(asyncfs({"hash", "--duplicates", other, "x"}).status == 2);

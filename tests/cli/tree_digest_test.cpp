@@ -238,6 +238,21 @@ TEST_CASE("what a list says of a tree holds for all that is in it") {
   CHECK(exact("=.") == "./t/fifo: FAILED not listed\n./t/link: FAILED not listed\n./x: FAILED not listed\n");
 }
 
+TEST_CASE("filters leave entries out of a tree, and lists of paths name more trees") {
+  scratch at;
+  make_tree(at);
+  cli::shell("cd " + at.path() + " && cp -a t u && touch u/left.o u/sub/out.o && mkdir u/cache && touch u/cache/x");
+  const auto value = [](const std::string& line) { return line.substr(line.rfind(' ')); };
+  CHECK(value(digest(at, "u")) != value(digest(at, "t")));
+  CHECK(value(digest(at, "u", "content", {"--exclude=*.o", "--exclude=cache/"})) == value(digest(at, "t")));
+  at.file("paths", "u\nt\n");
+  CHECK(digest(at, "t/a", "content", {"--files-from=paths"}) == digest(at, "t/a") + digest(at, "u") + digest(at, "t"));
+  const auto none = asyncfs({"hash", "--tree", "--exclude=t", "t"}, cli::hardship::none, at.path());
+  CHECK(none.out == "");
+  CHECK(none.status == 1);
+  CHECK(asyncfs({"hash", "--tree", "--shard=1/2", "t"}, cli::hardship::none, at.path()).status == 2);
+}
+
 TEST_CASE("scopes are named, and ways of printing sums do not go with trees") {
   for (const auto& words : std::vector<std::vector<std::string>>{{"hash", "--tree=contents", "x"},
                                                                  {"hash", "--tree", "--tag", "x"},
