@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 namespace tool {
@@ -36,12 +37,23 @@ known_names::mark known_names::mark_of(std::string_view name) const noexcept {
   return {made.high64, made.low64};
 }
 
-void known_names::add(std::string_view normalised_name) { marks_.push_back(mark_of(normalised_name)); }
+void known_names::add(std::string_view normalised_name) {
+  if (size_ == capacity_) {
+    constexpr std::size_t at_first = 64;
+    const std::size_t more = std::max(at_first, capacity_ * 2);
+    void* const grown = std::realloc(marks_.get(), more * sizeof(mark));
+    if (grown == nullptr) throw std::bad_alloc();
+    static_cast<void>(marks_.release());
+    marks_.reset(static_cast<mark*>(grown));
+    capacity_ = more;
+  }
+  marks_[size_++] = mark_of(normalised_name);
+}
 
-void known_names::settle() { std::ranges::sort(marks_); }
+void known_names::settle() { std::sort(marks_.get(), marks_.get() + size_); }
 
 bool known_names::contains(std::string_view normalised_name) const {
-  return std::ranges::binary_search(marks_, mark_of(normalised_name));
+  return std::binary_search(marks_.get(), marks_.get() + size_, mark_of(normalised_name));
 }
 
 }  // namespace tool

@@ -8,7 +8,8 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -35,7 +36,13 @@ class known_names {
   [[nodiscard]] mark mark_of(std::string_view name) const noexcept;
 
   std::array<std::byte, 192> secret_;
-  std::deque<mark> marks_;  // grows without holding what it had twice
+  struct release {
+    void operator()(mark* marks) const noexcept { std::free(marks); }
+  };
+  // By realloc(3), which moves pages of a large array instead of copying them: it is never held twice, and what was not
+  // used yet takes no memory.
+  std::unique_ptr<mark[], release> marks_;
+  std::size_t size_ = 0, capacity_ = 0;
 };
 
 }  // namespace tool
