@@ -15,6 +15,7 @@
 #include "cli/parser.hpp"
 #include "command/registry.hpp"
 #include "message.hpp"
+#include "pipeline/ending.hpp"
 #include "pipeline/tree.hpp"
 
 namespace tool {
@@ -55,12 +56,6 @@ int answer(const misused& line) {
   const std::string name = line.command.empty() ? "asyncfs" : fmt::format("asyncfs {}", line.command);
   std::fputs(fmt::format("{}: {}\nTry '{} --help' for more information.\n", name, line.reason, name).c_str(), stderr);
   return status_of_misuse;
-}
-
-[[noreturn]] void die_of(int signal) {
-  ::signal(signal, SIG_DFL);
-  ::raise(signal);
-  ::_exit(128 + signal);
 }
 
 // Runs the command; where it is to be traced, its loops are.

@@ -2,12 +2,14 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "cli/common_options.hpp"
 #include "command/commands.hpp"
 #include "command/registry.hpp"
 #include "grep/search.hpp"
+#include "pipeline/ending.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -147,7 +149,7 @@ int run(const grep_command& command, messages& say) {
     };
   };
   run_tree(command.tree, std::move(work), out, say);
-  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
   if (say.any_failure()) return 2;
   return found.test() ? 0 : 1;

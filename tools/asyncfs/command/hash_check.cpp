@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "command/hash_tree.hpp"
 #include "hash/file_digester.hpp"
 #include "hash/list_reader.hpp"
+#include "pipeline/ending.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -274,7 +276,7 @@ asyncfs::task<bool> leave_out_streams(list_check& check, const asyncfs::file& li
 
 // False, and said, when results cannot be written.
 bool written(const report& out, messages& say) {
-  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
   return !out.error();
 }

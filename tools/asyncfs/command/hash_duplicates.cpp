@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -13,6 +14,7 @@
 #include "hash/file_digester.hpp"
 #include "hash/file_table.hpp"
 #include "hash/source.hpp"
+#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
 
@@ -364,7 +366,7 @@ int print_duplicates(const hash_command& command, messages& say) {
   keep_alike(all.candidates);
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(command.tree, print(all, out));
-  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
   return say.any_failure() ? 1 : 0;
 }

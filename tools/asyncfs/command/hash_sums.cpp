@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "hash/file_digester.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
+#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
 
@@ -127,7 +129,7 @@ int print_sums(const hash_command& command, messages& say) {
     };
   };
   run_tree(command.tree, std::move(work), out, say);
-  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
   return say.any_failure() ? 1 : 0;
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +14,7 @@
 #include "hash/file_digester.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
+#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
 
@@ -297,7 +299,7 @@ int print_trees(const hash_command& command, messages& say) {
   if (command.tree.json) lines += json_summary(sum, say.any_failure());
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(command.tree, write(out, std::move(lines)));
-  if (out.error() == std::errc::broken_pipe) die_of_closed_pipe();
+  if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
   return say.any_failure() ? 1 : 0;
 }

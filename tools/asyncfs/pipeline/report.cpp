@@ -1,8 +1,5 @@
 #include "pipeline/report.hpp"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <utility>
 
 namespace tool {
@@ -15,12 +12,6 @@ constexpr std::size_t enough_to_write = std::size_t{64} << 10;
 constexpr std::size_t most_unwritten = std::size_t{1} << 20;  // bytes in order that wait for the writer
 
 }  // namespace
-
-void die_of_closed_pipe() {
-  ::signal(SIGPIPE, SIG_DFL);
-  ::raise(SIGPIPE);
-  ::_exit(128 + SIGPIPE);
-}
 
 std::error_code report::error() const {
   if (!failed_.load(std::memory_order_relaxed)) return {};

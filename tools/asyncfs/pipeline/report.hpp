@@ -56,7 +56,4 @@ class report {
   std::atomic<bool> failed_{false};  // error_ is set
 };
 
-// Ends the process as a closed pipe ends other tools: quietly, by SIGPIPE.
-[[noreturn]] void die_of_closed_pipe();
-
 }  // namespace tool

@@ -4,11 +4,13 @@
 #include <asyncfs/event_count.hpp>
 #include <asyncfs/signal.hpp>
 
+#include <chrono>
 #include <iterator>
 #include <optional>
 #include <thread>
 
 #include "pipeline/crew.hpp"
+#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "pipeline/path_source.hpp"
 #include "pipeline/progress.hpp"
@@ -62,20 +64,29 @@ asyncfs::task<void> attend(whole_run& run, asyncfs::cancel_scope& until_interrup
   }
 }
 
-// A second signal does what signals do by default.
-asyncfs::task<void> await_signal(whole_run& run) {
-  const auto received = co_await asyncfs::wait_for_signal(ending_signals());
-  run.whole.interrupt(received.number);
+// timeout(1) and terminals may send the same signal twice, to the process and to its group.
+constexpr std::chrono::milliseconds before_impatience{500};
+
+// The first one ends the work in order. One that comes later ends the process.
+asyncfs::task<void> await_signals(whole_run& run) {
+  asyncfs::loop& home = *asyncfs::loop::current();
+  asyncfs::signal_watch watch = co_await asyncfs::watch_signals(ending_signals());
+  const auto first = co_await watch.next();
+  const auto then = home.now();
+  run.whole.interrupt(first->number);
   run.walk.stop();
   run.changed.notify();
-  run.unsignalled.reset();
+  for (;;) {
+    const auto again = co_await watch.next();
+    if (home.now() - then >= before_impatience) die_of(again->number);
+  }
 }
 
 asyncfs::task<void> on_loop(whole_run& run, std::size_t index, at_work here) {
   const asyncfs::task_context at = co_await asyncfs::this_task;
   const tree_options& options = run.whole.options;
   std::vector<asyncfs::future<void>> beside;
-  if (index == 0 && run.unsignalled) beside.push_back(asyncfs::spawn(at.home, await_signal(run)));
+  if (index == 0 && run.unsignalled) beside.push_back(asyncfs::spawn(at.home, await_signals(run)));
   if (index == 0 && shows_progress(options.progress, run.work.prints_results))
     beside.push_back(asyncfs::spawn(at.home, show_progress(run.whole, run.walk, options.progress == when::always)));
   std::exception_ptr failed;
