@@ -8,6 +8,10 @@
 #include <asyncfs/when.hpp>
 #include <asyncfs/yield.hpp>
 
+#include <openssl/evp.h>
+
+#include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -199,38 +203,132 @@ TEST_CASE("a message gives the same digest in however many pieces it comes") {
   }
 }
 
-TEST_CASE("vector lanes give the digests that one message after the other gives") {
-  const auto bytes = some_bytes(digest_lanes::longest);
+TEST_CASE("the SHA family gives OpenSSL's digests at every length around two blocks, in one piece or two") {
+  const auto bytes = some_bytes(300);
+  const std::pair<algorithm, const EVP_MD*> all[] = {{algorithm::sha1, EVP_sha1()},
+                                                     {algorithm::sha224, EVP_sha224()},
+                                                     {algorithm::sha256, EVP_sha256()},
+                                                     {algorithm::sha384, EVP_sha384()},
+                                                     {algorithm::sha512, EVP_sha512()}};
+  for (const auto& [which, openssl] : all)
+    for (std::size_t length = 0; length <= bytes.size(); ++length) {
+      INFO(describe(which).name << " of " << length << " bytes");
+      unsigned char expected[EVP_MAX_MD_SIZE];
+      unsigned size = 0;
+      REQUIRE(EVP_Digest(bytes.data(), length, expected, &size, openssl, nullptr) == 1);
+      const auto whole = std::span(bytes).first(length);
+      CHECK(value(which, whole) == digest_value({expected, size}));
+      tool::sha_digest by(which);
+      by.begin();
+      by.add(whole.first(length / 3));
+      by.add(whole.subspan(length / 3));
+      CHECK(by.end() == digest_value({expected, size}));
+    }
+}
+
+namespace {
+
+constexpr std::size_t longest = 65'536;
+
+// Every set of lanes that this CPU can run, also those that `digest_lanes::make` would not choose.
+template <class Test>
+void with_all_lanes(Test test) {
   for (const algorithm which : all_available()) {
-    std::size_t done = 0;
-    const auto lanes = digest_lanes::make(which, [&done](digest_lanes::message&) { ++done; });
-    if (!lanes) continue;
-    INFO(describe(which).name);
-    for (const std::size_t count : {1u, 2u, 15u, 16u, 17u, 100u}) {
-      std::vector<digest_lanes::message> messages(count);
-      for (std::size_t i = 0; i < count; ++i) messages[i].bytes = std::span(bytes).first(i * 7919 % (bytes.size() + 1));
-      messages.back().bytes = bytes;
-      done = 0;
-      for (auto& one : messages) lanes->submit(one);
-      CHECK(done + lanes->busy() == count);
-      lanes->flush();
-      CHECK(done == count);
-      for (const auto& one : messages) CHECK(one.digest == value(which, one.bytes));
+    if (!tool::sha_digest::computes(which)) continue;
+    for (const tool::lane_functions& by : tool::lane_functions::here()) {
+      INFO(describe(which).name << " in registers of " << by.register_bytes << " bytes");
+      test(which, by);
     }
   }
+}
+
+// Longer than any register has lanes, and of lengths on both sides of every edge of a block and its padding.
+std::size_t length_of(std::size_t i) { return i < 300 ? i : i * 7919 % (longest + 1); }
+
+}  // namespace
+
+TEST_CASE("vector lanes give the digests that one message after the other gives") {
+  const auto bytes = some_bytes(longest);
+  with_all_lanes([&bytes](algorithm which, const tool::lane_functions& by) {
+    std::size_t done = 0;
+    digest_lanes lanes(tool::sha_digest(which).family(), by, [&done](digest_lanes::piece&) { ++done; });
+    for (const std::size_t count : {1u, 2u, 15u, 16u, 17u, 400u}) {
+      std::vector<std::unique_ptr<digest>> digests;
+      std::vector<digest_lanes::piece> pieces(count);
+      for (std::size_t i = 0; i < count; ++i) {
+        digests.push_back(digest::make(which));
+        digests[i]->begin();
+        pieces[i].into = static_cast<tool::sha_digest*>(digests[i].get());
+        pieces[i].bytes = std::span(bytes).first(length_of(i));
+        pieces[i].last = true;
+      }
+      done = 0;
+      for (auto& one : pieces) lanes.submit(one);
+      CHECK(done + lanes.busy() == count);
+      lanes.flush();
+      CHECK(lanes.busy() == 0);
+      CHECK(done == count);
+      for (std::size_t i = 0; i < count; ++i) CHECK(digests[i]->end() == value(which, pieces[i].bytes));
+    }
+  });
+}
+
+TEST_CASE("a message that comes in pieces may go through lanes and past them in turns") {
+  const auto bytes = some_bytes(longest);
+  with_all_lanes([&bytes](algorithm which, const tool::lane_functions& by) {
+    digest_lanes lanes(tool::sha_digest(which).family(), by, [](digest_lanes::piece&) {});
+    // Whole blocks, so that the lanes can go on; all but the last, which is of any length, and may be empty.
+    const std::size_t lengths[] = {128, 4096, 640, 1280, 256};
+    for (const std::size_t rest : {0u, 1u, 111u, 112u, 127u, 128u, 5000u}) {
+      for (unsigned past = 0; past < 32; ++past) {
+        tool::sha_digest digest(which);
+        digest.begin();
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < std::size(lengths); ++i) {
+          const auto next = std::span(bytes).subspan(at, lengths[i]);
+          at += lengths[i];
+          if ((past >> i & 1) != 0) {
+            digest.add(next);
+            continue;
+          }
+          // Enough others that the lanes are worthwhile, and of other lengths.
+          std::array<digest_lanes::piece, 8> pieces;
+          std::vector<tool::sha_digest> others(pieces.size(), tool::sha_digest(which));
+          for (std::size_t k = 0; k < pieces.size(); ++k) {
+            pieces[k].into = k == 3 ? &digest : &others[k];
+            pieces[k].bytes = k == 3 ? next : std::span(bytes).first(128 * k);
+            lanes.submit(pieces[k]);
+          }
+          lanes.flush();
+        }
+        digest_lanes::piece last;
+        last.into = &digest;
+        last.bytes = std::span(bytes).subspan(at, rest);
+        last.last = true;
+        lanes.submit(last);
+        lanes.flush();
+        CHECK(digest.end() == value(which, std::span(bytes).first(at + rest)));
+      }
+    }
+  });
 }
 
 namespace {
 
 asyncfs::task<void> digest_some(tool::lane_queue& queue, std::span<const std::byte> bytes, digest_value& into) {
-  into = co_await queue.compute(bytes);
+  tool::sha_digest digest(algorithm::sha256);
+  digest.begin();
+  // Two pieces, and the first need not be whole blocks.
+  co_await queue.add(digest, bytes.first(bytes.size() / 2), false);
+  co_await queue.add(digest, bytes.subspan(bytes.size() / 2), true);
+  into = digest.end();
 }
 
 asyncfs::task<void> digest_many(tool::lane_queue& queue, const std::vector<std::byte>& bytes,
                                 std::vector<digest_value>& into) {
   std::vector<asyncfs::task<void>> tasks;
   for (std::size_t i = 0; i < into.size(); ++i)
-    tasks.push_back(digest_some(queue, std::span(bytes).first(i * 1009 % bytes.size()), into[i]));
+    tasks.push_back(digest_some(queue, std::span(bytes).first(i * 1024 % bytes.size()), into[i]));
   co_await asyncfs::when_all(std::move(tasks));
 }
 
@@ -248,11 +346,11 @@ asyncfs::task<void> digest_and_cancel(tool::lane_queue& queue, const std::vector
 TEST_CASE("tasks that digest at the same time share the lanes, and each gets its own digest") {
   const auto queue = tool::lane_queue::make(algorithm::sha256);
   if (!queue) return;
-  const auto bytes = some_bytes(digest_lanes::longest);
+  const auto bytes = some_bytes(longest);
   std::vector<digest_value> got(100);
   asyncfs::run(digest_many(*queue, bytes, got));
   for (std::size_t i = 0; i < got.size(); ++i)
-    CHECK(got[i] == value(algorithm::sha256, std::span(bytes).first(i * 1009 % bytes.size())));
+    CHECK(got[i] == value(algorithm::sha256, std::span(bytes).first(i * 1024 % bytes.size())));
 }
 
 TEST_CASE("tasks that are cancelled while they wait for the lanes leave the others their digests") {
@@ -261,8 +359,9 @@ TEST_CASE("tasks that are cancelled while they wait for the lanes leave the othe
   const auto bytes = some_bytes(1000);
   std::vector<digest_value> got(10);
   asyncfs::run(digest_and_cancel(*queue, bytes, got));
-  CHECK(got.front() == value(algorithm::sha256, bytes));
+  CHECK(!queue->worthwhile());  // nothing is left in there
+  const auto more = some_bytes(10'000);
   std::vector<digest_value> again(10);
-  asyncfs::run(digest_many(*queue, bytes, again));
-  CHECK(again.back() == value(algorithm::sha256, std::span(bytes).first(9 * 1009 % bytes.size())));
+  asyncfs::run(digest_many(*queue, more, again));
+  CHECK(again.back() == value(algorithm::sha256, std::span(more).first(9 * 1024)));
 }

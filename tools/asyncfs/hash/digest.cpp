@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "hash/blake3.hpp"
+#include "hash/sha.hpp"
 
 namespace tool {
 
@@ -24,11 +25,6 @@ constexpr std::array<std::byte, std::size_t{64} << 10> zeros{};
 const char* openssl_name(algorithm which) noexcept {
   switch (which) {
     case algorithm::md5: return "MD5";
-    case algorithm::sha1: return "SHA1";
-    case algorithm::sha224: return "SHA224";
-    case algorithm::sha256: return "SHA256";
-    case algorithm::sha384: return "SHA384";
-    case algorithm::sha512: return "SHA512";
     case algorithm::sha3_256: return "SHA3-256";
     case algorithm::sha3_512: return "SHA3-512";
     case algorithm::blake2b: return "BLAKE2B-512";
@@ -210,6 +206,7 @@ std::unique_ptr<digest> digest::make(algorithm which) {
     case algorithm::crc32c: return std::make_unique<crc32c_digest>();
     default: break;
   }
+  if (sha_digest::computes(which)) return std::make_unique<sha_digest>(which);
   const EVP_MD* const how = fetched(which);
   if (how == nullptr) throw std::runtime_error("OpenSSL offers no " + std::string(describe(which).tag) + " here");
   return std::make_unique<openssl_digest>(*how);

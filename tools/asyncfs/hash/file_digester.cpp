@@ -21,6 +21,10 @@ bool has_holes(const asyncfs::file_status& status) noexcept {
   return status.is_regular() && status.size >= sparse_from && status.blocks * bytes_a_block < status.size;
 }
 
+bool is_large(const asyncfs::file_status& status) noexcept {
+  return status.is_regular() && status.size >= large_from && !has_holes(status);
+}
+
 }  // namespace
 
 lane_queue* loop_share::lanes_of(algorithm which) {
@@ -76,66 +80,67 @@ void file_digester::end(std::span<const algorithm> which) {
   for (std::size_t i = 0; i < which.size(); ++i) values_[i] = digests_[static_cast<std::size_t>(which[i])]->end();
 }
 
-void file_digester::add(std::span<const std::byte> bytes, std::span<const algorithm> which) {
+void file_digester::add_here(std::span<const std::byte> bytes, std::span<const algorithm> which) {
   for (const algorithm one : which) digests_[static_cast<std::size_t>(one)]->add(bytes);
 }
 
-// From the beginning to the end. What comes whole in the first piece may be digested in lanes.
+// As `add_here`, but in the lanes where there are any.
+asyncfs::task<void> file_digester::add(std::span<const std::byte> bytes, std::span<const algorithm> which, bool last) {
+  for (const algorithm one : which) {
+    class digest& digest = *digests_[static_cast<std::size_t>(one)];
+    if (lane_queue* const lanes = share_->lanes_of(one))
+      co_await lanes->add(static_cast<sha_digest&>(digest), bytes, last);
+    else
+      digest.add(bytes);
+  }
+}
+
+// Whether a large file should be digested on a computing thread: not where lanes are busy, and it can join them.
+bool file_digester::better_beside(std::span<const algorithm> which) {
+  lane_queue* const lanes = which.size() == 1 ? share_->lanes_of(which.front()) : nullptr;
+  return lanes == nullptr || !lanes->worthwhile();
+}
+
+// From the beginning to the end.
 asyncfs::task<file_digester::reading> file_digester::read_all(const asyncfs::file& source,
                                                               std::span<const algorithm> which) {
   values_.assign(which.size(), {});
+  begin(which);
   const auto first = co_await asyncfs::as_result(source.read_at({buffer_.get(), read_piece}, 0));
   if (!first && first.error().value() != ESPIPE) co_return reading{.error = first.error()};
-  if (first && *first < read_piece) {
+  if (first) {
+    const std::span<const std::byte> bytes(buffer_.get(), *first);
     const auto status = co_await asyncfs::as_result(source.status());
     if (!status) co_return reading{.error = status.error()};
-    if (*first == 0 || (status->is_regular() && status->size == *first)) {
-      co_await finish_short({buffer_.get(), *first}, which);
+    const bool whole = *first == 0 || (*first < read_piece && status->is_regular() && status->size == *first);
+    if (has_blake3_tree && is_large(*status) && which.size() == 1 && which.front() == algorithm::blake3)
+      co_return co_await read_large(source, which, 0);
+    co_await add(bytes, which, whole);
+    if (whole) {
+      end(which);
       co_return reading{.size = *first, .status = *status};
     }
   }
-  if (first && *first == read_piece) {
-    const auto status = co_await asyncfs::as_result(source.status());
-    if (!status) co_return reading{.error = status.error()};
-    if (status->is_regular() && status->size >= large_from && !has_holes(*status))
-      co_return co_await read_large(source, which);
-  }
-  begin(which);
-  if (first) add({buffer_.get(), *first}, which);
-  const reading whole = co_await read_on(source, which, first ? *first : asyncfs::stream_position);
+  const reading all = co_await read_on(source, which, first ? *first : asyncfs::stream_position);
   end(which);
-  co_return whole;
+  co_return all;
 }
 
+// The rest of the file from `offset`, while this thread does other things; of BLAKE3, which is done then, all of it.
 asyncfs::task<file_digester::reading> file_digester::read_large(const asyncfs::file& source,
-                                                                std::span<const algorithm> which) {
+                                                                std::span<const algorithm> which,
+                                                                std::uint64_t offset) {
   const auto permit = co_await share_->large_files.acquire();
   large_reading read;
-  if (has_blake3_tree && which.size() == 1 && which.front() == algorithm::blake3) {
+  if (offset == 0)
     read = co_await digest_blake3_spread(source, values_.front());
-  } else {
-    begin(which);
-    read = co_await read_beside(source, [this, which](std::span<const std::byte> piece) { add(piece, which); });
-    end(which);
-  }
+  else
+    read = co_await read_beside(source, offset,
+                                [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
   if (read.error) co_return reading{.error = read.error};
   const auto status = co_await asyncfs::as_result(source.status());
   if (!status) co_return reading{.error = status.error()};
   co_return reading{.size = read.size, .status = *status};
-}
-
-asyncfs::task<void> file_digester::finish_short(std::span<const std::byte> whole, std::span<const algorithm> which) {
-  for (std::size_t i = 0; i < which.size(); ++i) {
-    lane_queue* const lanes = whole.size() <= digest_lanes::longest ? share_->lanes_of(which[i]) : nullptr;
-    if (lanes != nullptr) {
-      values_[i] = co_await lanes->compute(whole);
-    } else {
-      const std::span<const algorithm> one = which.subspan(i, 1);
-      begin(one);
-      add(whole, one);
-      values_[i] = digests_[static_cast<std::size_t>(which[i])]->end();
-    }
-  }
 }
 
 // Where the data after `from` begins and ends; at the end of the file twice when there is none, and both at `from` when
@@ -160,12 +165,15 @@ asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file
   std::uint64_t size = stream ? 0 : offset;
   std::uint64_t data_until = 0;  // beyond, a hole may begin
   bool may_have_holes = false;
+  std::uint64_t beside_until = 0;  // before, what is left is long enough to hand over
   if (!stream) {
     const auto status = co_await asyncfs::as_result(source.status());
     if (!status) co_return reading{.error = status.error()};
     may_have_holes = has_holes(*status);
+    if (is_large(*status)) beside_until = status->size - large_from + read_piece + 1;
   }
   for (;;) {
+    if (size < beside_until && better_beside(which)) co_return co_await read_large(source, which, size);
     if (may_have_holes && size >= data_until) {
       const extent next = co_await next_extent(source, size);
       for (const algorithm one : which) digests_[static_cast<std::size_t>(one)]->add_zeros(next.begin - size);
@@ -175,7 +183,7 @@ asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file
     }
     const auto got = co_await asyncfs::as_result(source.read_at(buffer, stream ? asyncfs::stream_position : size));
     if (!got) co_return reading{.error = got.error()};
-    add(buffer.first(*got), which);
+    co_await add(buffer.first(*got), which, false);
     size += *got;
     if (*got == read_piece) continue;
     // Short: the end, if nothing came or the size says so too.

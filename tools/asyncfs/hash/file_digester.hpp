@@ -63,11 +63,13 @@ class file_digester {
   void begin(std::span<const algorithm> which);
   void end(std::span<const algorithm> which);
   asyncfs::task<reading> read_all(const asyncfs::file& source, std::span<const algorithm> which);
-  asyncfs::task<void> finish_short(std::span<const std::byte> whole, std::span<const algorithm> which);
   static asyncfs::task<extent> next_extent(const asyncfs::file& source, std::uint64_t from);
-  asyncfs::task<reading> read_large(const asyncfs::file& source, std::span<const algorithm> which);
+  asyncfs::task<reading> read_large(const asyncfs::file& source, std::span<const algorithm> which,
+                                    std::uint64_t offset);
   asyncfs::task<reading> read_on(const asyncfs::file& source, std::span<const algorithm> which, std::uint64_t offset);
-  void add(std::span<const std::byte> bytes, std::span<const algorithm> which);
+  void add_here(std::span<const std::byte> bytes, std::span<const algorithm> which);
+  asyncfs::task<void> add(std::span<const std::byte> bytes, std::span<const algorithm> which, bool last);
+  bool better_beside(std::span<const algorithm> which);
 
   std::shared_ptr<loop_share> share_;
   std::unique_ptr<std::byte[]> buffer_;

@@ -2,28 +2,43 @@
 
 #include <asyncfs/yield.hpp>
 
-#include <algorithm>
-
 namespace tool {
 
+namespace {
+
+// Turns of the loop: a file that is in the cache takes one to be opened and one to be read.
+constexpr unsigned patience = 2;
+
+}  // namespace
+
 std::unique_ptr<lane_queue> lane_queue::make(algorithm which) {
-  std::unique_ptr<lane_queue> made(new lane_queue(which));
-  made->lanes_ = digest_lanes::make(
-      which, [queue = made.get()](digest_lanes::message& done) { queue->finish(static_cast<waiting&>(done)); });
+  std::unique_ptr<lane_queue> made(new lane_queue);
+  made->lanes_ = digest_lanes::make(which, [](digest_lanes::piece& done) {
+    auto& one = static_cast<waiting&>(done);
+    one.done = true;
+    one.news.set();
+  });
   return made->lanes_ ? std::move(made) : nullptr;
 }
 
-asyncfs::task<digest_value> lane_queue::compute(std::span<const std::byte> bytes) {
+asyncfs::task<void> lane_queue::add(sha_digest& into, std::span<const std::byte> bytes, bool last) {
+  if (!into.between_blocks()) {  // after a piece that was no whole number of blocks
+    into.add(bytes);
+    co_return;
+  }
   waiting self;
+  self.into = &into;
   self.bytes = bytes;
+  self.last = last;
   struct in_the_lanes {  // whoever ends early must not be found there
-    lane_queue& queue;
+    digest_lanes& lanes;
     const waiting& one;
     ~in_the_lanes() {
-      if (!one.done) queue.finish_all();
+      if (!one.done) lanes.flush();
     }
-  } const stays{*this, self};
-  bring(self);
+  } const stays{*lanes_, self};
+  ++brought_;
+  lanes_->submit(self);
   while (!self.done) {
     if (!driven_) {
       co_await drive(self);
@@ -32,48 +47,20 @@ asyncfs::task<digest_value> lane_queue::compute(std::span<const std::byte> bytes
       self.news.reset();
     }
   }
-  co_return self.digest;
 }
 
-// Until its own message is done; then another of those who wait takes over.
+// Until its own piece is done; then another of those who wait takes over.
 asyncfs::task<void> lane_queue::drive(waiting& self) {
   driven_ = true;
+  unsigned quiet = 0;
   while (!self.done) {
     const std::uint64_t before = brought_;
     co_await asyncfs::yield();
-    if (brought_ == before) finish_all();
+    quiet = brought_ == before ? quiet + 1 : 0;
+    if (quiet == patience) lanes_->flush();
   }
   driven_ = false;
-  if (!unfinished_.empty()) unfinished_.front()->news.set();
-}
-
-void lane_queue::bring(waiting& next) {
-  ++brought_;
-  unfinished_.push_back(&next);
-  ++gathering_;
-  if (lanes_->busy() == 0 && gathering_ < digest_lanes::most_lanes) return;
-  // `finish` takes out of the list while this goes through its end.
-  std::vector<waiting*> all(unfinished_.end() - static_cast<std::ptrdiff_t>(gathering_), unfinished_.end());
-  gathering_ = 0;
-  for (waiting* one : all) lanes_->submit(*one);
-}
-
-void lane_queue::finish_all() {
-  lanes_->flush();
-  gathering_ = 0;
-  while (!unfinished_.empty()) {
-    waiting& one = *unfinished_.front();
-    alone_->begin();
-    alone_->add(one.bytes);
-    one.digest = alone_->end();
-    finish(one);
-  }
-}
-
-void lane_queue::finish(waiting& one) {
-  std::erase(unfinished_, &one);
-  one.done = true;
-  one.news.set();
+  if (digest_lanes::piece* const next = lanes_->any()) static_cast<waiting*>(next)->news.set();
 }
 
 }  // namespace tool

@@ -1,98 +1,140 @@
 #include "hash/lanes.hpp"
 
-#ifdef ASYNCFS_HAS_IPSEC_MB
-#include <intel-ipsec-mb.h>
-
-#include <new>
-#include <stdexcept>
-#endif
+#include <algorithm>
+#include <utility>
 
 namespace tool {
 
-#ifdef ASYNCFS_HAS_IPSEC_MB
-
 namespace {
 
-IMB_HASH_ALG hash_of(algorithm which) noexcept {
-  switch (which) {
-    case algorithm::sha1: return IMB_AUTH_SHA_1;
-    case algorithm::sha224: return IMB_AUTH_SHA_224;
-    case algorithm::sha256: return IMB_AUTH_SHA_256;
-    case algorithm::sha384: return IMB_AUTH_SHA_384;
-    case algorithm::sha512: return IMB_AUTH_SHA_512;
-    default: return IMB_AUTH_NULL;
-  }
+std::size_t lanes_in(sha_family family, const lane_functions& by) noexcept {
+  return by.register_bytes / (family == sha_family::sha512 ? sizeof(std::uint64_t) : sizeof(std::uint32_t));
+}
+
+// With fewer lanes busy, OpenSSL is quicker one message after the other: it has instructions for SHA-1 and SHA-256 on
+// most CPUs, and none for SHA-512.
+std::size_t fewest_worthwhile(sha_family family) noexcept {
+  return family == sha_family::sha512 ? 3 : lane_functions::cpu_has_sha_instructions() ? 6 : 4;
 }
 
 }  // namespace
 
-struct digest_lanes::manager {
-  struct release {
-    void operator()(IMB_MGR* manager) const noexcept { free_mb_mgr(manager); }
-  };
-  std::unique_ptr<IMB_MGR, release> of{alloc_mb_mgr(0)};
-};
-
 std::unique_ptr<digest_lanes> digest_lanes::make(algorithm which, done_handler done) {
-  if (hash_of(which) == IMB_AUTH_NULL) return nullptr;
-  auto by = std::make_unique<manager>();
-  if (!by->of) throw std::bad_alloc();
-  init_mb_mgr_auto(by->of.get(), nullptr);
-  if ((by->of->features & IMB_FEATURE_AVX2) == 0) return nullptr;
-  return std::unique_ptr<digest_lanes>(new digest_lanes(which, std::move(by), std::move(done)));
+  const auto here = lane_functions::here();
+  if (!sha_digest::computes(which) || here.empty()) return nullptr;
+  const sha_family family = sha_digest(which).family();
+  // Eight lanes of 32 bits are no quicker than these instructions.
+  const bool wide = here.front().register_bytes == lane_functions::widest_register;
+  if (!wide && (family == sha_family::sha512 || lane_functions::cpu_has_sha_instructions())) return nullptr;
+  return std::make_unique<digest_lanes>(family, here.front(), std::move(done));
 }
 
-digest_lanes::digest_lanes(algorithm which, std::unique_ptr<manager> by, done_handler done)
-    : which_(which), manager_(std::move(by)), done_(std::move(done)) {}
-digest_lanes::~digest_lanes() = default;
+digest_lanes::digest_lanes(sha_family family, const lane_functions& by, done_handler done)
+    : family_(family), run_(by.of(family)), worthwhile_from_(fewest_worthwhile(family)), done_(std::move(done)) {
+  free_.reserve(most_lanes);
+  busy_.reserve(most_lanes);
+  for (std::size_t lane = lanes_in(family, by); lane-- > 0;) free_.push_back(lane);
+}
 
-void digest_lanes::submit(message& next) {
-  IMB_MGR* const lanes = manager_->of.get();
-  IMB_JOB* const job = IMB_GET_NEXT_JOB(lanes);
-  *job = IMB_JOB{};
-  next.digest.size = describe(which_).bytes;
-  job->cipher_mode = IMB_CIPHER_NULL;
-  job->cipher_direction = IMB_DIR_ENCRYPT;
-  job->chain_order = IMB_ORDER_HASH_CIPHER;
-  job->hash_alg = hash_of(which_);
-  job->src = reinterpret_cast<const std::uint8_t*>(next.bytes.data());
-  job->msg_len_to_hash_in_bytes = next.bytes.size();
-  job->auth_tag_output = next.digest.bytes.data();
-  job->auth_tag_output_len_in_bytes = next.digest.size;
-  job->user_data = &next;
-  ++busy_;
-  for (const IMB_JOB* ended = IMB_SUBMIT_JOB(lanes); ended != nullptr; ended = IMB_GET_COMPLETED_JOB(lanes))
-    take(ended);
+bool digest_lanes::next_blocks(piece& one) {
+  if (one.next == nullptr) {
+    one.next = reinterpret_cast<const unsigned char*>(one.bytes.data());
+    one.blocks = one.bytes.size() / one.into->block_bytes();
+    if (one.blocks != 0) return true;
+  }
+  if (one.rest_taken) return false;
+  one.rest_taken = true;
+  const std::size_t block = one.into->block_bytes(), rest = one.bytes.size() % block;
+  one.into->count(one.bytes.size() - rest);
+  one.into->add(one.bytes.last(rest));
+  if (!one.last) return false;
+  const auto end = one.into->pad();
+  one.next = end.data();
+  one.blocks = end.size() / block;
+  return true;
+}
+
+void digest_lanes::submit(piece& next) {
+  if (!next_blocks(next)) return done_(next);
+  enter(free_.back(), next);
+  busy_.push_back(free_.back());
+  free_.pop_back();
+  if (free_.empty()) run();
 }
 
 void digest_lanes::flush() {
-  IMB_MGR* const lanes = manager_->of.get();
-  while (busy_ > 0) {
-    const IMB_JOB* const ended = IMB_FLUSH_JOB(lanes);
-    if (ended == nullptr) throw std::runtime_error("the multi-buffer library lost a digest");
-    take(ended);
+  while (worthwhile()) run();
+  while (!busy_.empty()) {
+    const std::size_t lane = busy_.back();
+    piece& one = *lanes_[lane];
+    leave(lane);
+    busy_.pop_back();
+    free_.push_back(lane);
+    do {
+      one.into->add_blocks(one.next, one.blocks * one.into->block_bytes());
+    } while (next_blocks(one));
+    done_(one);
   }
 }
 
-void digest_lanes::take(const void* ended) {
-  const auto& job = *static_cast<const IMB_JOB*>(ended);
-  if (job.status != IMB_STATUS_COMPLETED)
-    throw std::runtime_error("the multi-buffer library failed to compute a digest");
-  --busy_;
-  done_(*static_cast<message*>(job.user_data));
+namespace {
+
+template <class Word>
+void put(std::span<std::byte> state, std::size_t lane, std::size_t lanes, const sha_digest::words& words) noexcept {
+  auto* const to = reinterpret_cast<Word*>(state.data()) + lane;
+  for (std::size_t i = 0; i < words.size(); ++i) to[i * lanes] = static_cast<Word>(words[i]);
 }
 
-#else
+template <class Word>
+void get(std::span<const std::byte> state, std::size_t lane, std::size_t lanes, sha_digest::words& words) noexcept {
+  const auto* const from = reinterpret_cast<const Word*>(state.data()) + lane;
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] = from[i * lanes];
+}
 
-struct digest_lanes::manager {};
-std::unique_ptr<digest_lanes> digest_lanes::make(algorithm, done_handler) { return nullptr; }
-digest_lanes::digest_lanes(algorithm which, std::unique_ptr<manager> by, done_handler done)
-    : which_(which), manager_(std::move(by)), done_(std::move(done)) {}
-digest_lanes::~digest_lanes() = default;
-void digest_lanes::submit(message&) {}
-void digest_lanes::flush() {}
-void digest_lanes::take(const void*) {}
+}  // namespace
 
-#endif
+void digest_lanes::enter(std::size_t lane, piece& one) {
+  lanes_[lane] = &one;
+  const std::size_t lanes = busy_.size() + free_.size();
+  family_ == sha_family::sha512 ? put<std::uint64_t>(state_, lane, lanes, one.into->state())
+                                : put<std::uint32_t>(state_, lane, lanes, one.into->state());
+}
+
+void digest_lanes::leave(std::size_t lane) noexcept {
+  const std::size_t lanes = busy_.size() + free_.size();
+  family_ == sha_family::sha512 ? get<std::uint64_t>(state_, lane, lanes, lanes_[lane]->into->state())
+                                : get<std::uint32_t>(state_, lane, lanes, lanes_[lane]->into->state());
+}
+
+// Until the first of the pieces is done, and any that are done then. Idle lanes compute what nobody asks for.
+void digest_lanes::run() {
+  const std::size_t block = family_ == sha_family::sha512 ? 128 : 64;
+  for (bool ended = false; !ended;) {
+    std::array<const unsigned char*, most_lanes> in;
+    in.fill(lanes_[busy_.front()]->next);
+    std::size_t blocks = lanes_[busy_.front()]->blocks;
+    for (const std::size_t lane : busy_) {
+      in[lane] = lanes_[lane]->next;
+      blocks = std::min(blocks, lanes_[lane]->blocks);
+    }
+    // An idle lane must not read past the piece that it copies: it is as long as the shortest at least.
+    run_(state_.data(), in.data(), blocks);
+    for (const std::size_t lane : busy_) {
+      lanes_[lane]->next += blocks * block;
+      lanes_[lane]->blocks -= blocks;
+    }
+    for (std::size_t i = busy_.size(); i-- > 0;) {
+      const std::size_t lane = busy_[i];
+      piece& one = *lanes_[lane];
+      if (one.blocks != 0 || next_blocks(one)) continue;
+      leave(lane);
+      busy_[i] = busy_.back();
+      busy_.pop_back();
+      free_.push_back(lane);
+      ended = true;
+      done_(one);
+    }
+  }
+}
 
 }  // namespace tool

@@ -1,55 +1,71 @@
-// Many short messages at once: digests that a CPU computes side by side, one in each lane of its vector registers.
+// SHA-1 and SHA-2 of many messages at once: one in each lane of the CPU's vector registers.
 //
-// For whole messages that lie in memory. On x86-64 with AVX2 or AVX-512, eight or sixteen messages cost hardly more than
-// one. A message that is taken in waits until all lanes are busy; then they run until one has done its own. One object a
-// thread.
+// On x86-64 with AVX-512, sixteen messages cost what five cost one after the other. Messages that are taken in wait until
+// all lanes are busy; then they run until one has done its own. One object a thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
-#include "hash/digest.hpp"
+#include "hash/lane_functions.hpp"
+#include "hash/sha.hpp"
 
 namespace tool {
 
 class digest_lanes {
  public:
-  struct message {
+  // A piece of a message. It goes the same way as `into->add(bytes)`, and with `last` what `into->end()` computes, too.
+  struct piece {
+    sha_digest* into = nullptr;  // between blocks
     std::span<const std::byte> bytes;
-    digest_value digest{};  // set when it is done
+    bool last = false;
+
+   private:
+    friend class digest_lanes;
+    const unsigned char* next = nullptr;
+    std::size_t blocks = 0;   // left, from `next`
+    bool rest_taken = false;  // they are the end of the message, if any
   };
-  // Longer messages do not fit.
-  static constexpr std::size_t longest = 65534;
-  // With fewer, the lanes stand idle.
-  static constexpr std::size_t most_lanes = 16;
 
-  // Called for every message that is done. It must not submit.
-  using done_handler = std::function<void(message&)>;
+  // Called for every piece that is done. It must not submit.
+  using done_handler = std::function<void(piece&)>;
 
-  // Null when this CPU or build gains nothing by it for this algorithm.
+  // Null when this CPU gains nothing by it for this algorithm.
   static std::unique_ptr<digest_lanes> make(algorithm which, done_handler done);
+  digest_lanes(sha_family family, const lane_functions& by, done_handler done);
   digest_lanes(const digest_lanes&) = delete;
   digest_lanes& operator=(const digest_lanes&) = delete;
-  // All messages must be done.
-  ~digest_lanes();
 
-  // The message and its bytes must stay until it is done; that may be before this returns.
-  void submit(message& next);
-  // Does all that were submitted, however many lanes stay idle.
+  // The piece and its bytes must stay until it is done; that may be before this returns.
+  void submit(piece& next);
+  // Does all that were submitted: in the lanes while enough of them are busy for that to be quicker, the rest one after
+  // the other.
   void flush();
-  [[nodiscard]] std::size_t busy() const noexcept { return busy_; }
+  [[nodiscard]] std::size_t busy() const noexcept { return busy_.size(); }
+  [[nodiscard]] bool worthwhile() const noexcept { return busy() >= worthwhile_from_; }
+  // One that is not done; null when there is none.
+  [[nodiscard]] piece* any() const noexcept { return busy_.empty() ? nullptr : lanes_[busy_.front()]; }
 
  private:
-  struct manager;
-  digest_lanes(algorithm which, std::unique_ptr<manager> by, done_handler done);
-  void take(const void* ended);
+  static constexpr std::size_t most_lanes = lane_functions::widest_register / sizeof(std::uint32_t);
 
-  const algorithm which_;
-  std::unique_ptr<manager> manager_;
+  // Whether there are blocks to be added, be it those at the end of the message.
+  static bool next_blocks(piece& one);
+  void enter(std::size_t lane, piece& one);
+  void leave(std::size_t lane) noexcept;
+  void run();
+
+  const sha_family family_;
+  const lane_function run_;
+  const std::size_t worthwhile_from_;
   const done_handler done_;
-  std::size_t busy_ = 0;
+  alignas(lane_functions::widest_register) std::array<std::byte, 8 * lane_functions::widest_register> state_{};
+  std::array<piece*, most_lanes> lanes_{};
+  std::vector<std::size_t> free_, busy_;  // lanes
 };
 
 }  // namespace tool

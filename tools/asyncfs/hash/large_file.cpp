@@ -34,10 +34,9 @@ asyncfs::task<asyncfs::result<std::size_t>> fill(const asyncfs::file& source, st
 
 }  // namespace
 
-asyncfs::task<large_reading> read_beside(const asyncfs::file& source,
+asyncfs::task<large_reading> read_beside(const asyncfs::file& source, std::uint64_t offset,
                                          std::function<void(std::span<const std::byte>)> add) {
   const std::array buffers{make_buffer(), make_buffer()};
-  std::uint64_t offset = 0;
   std::size_t turn = 0;
   auto filled = co_await fill(source, {buffers[0].get(), piece_bytes}, offset);
   while (filled && *filled > 0) {

@@ -18,9 +18,9 @@ struct large_reading {
   std::uint64_t size = 0;  // where the reading ended
 };
 
-// Reads the whole file; gives piece after piece to `add`, in order, on a computing thread, while the next one
-// is read.
-asyncfs::task<large_reading> read_beside(const asyncfs::file& source,
+// Reads the file from `offset` to its end; gives piece after piece to `add`, in order, on a computing thread, while the
+// next one is read.
+asyncfs::task<large_reading> read_beside(const asyncfs::file& source, std::uint64_t offset,
                                          std::function<void(std::span<const std::byte>)> add);
 
 // The BLAKE3 digest of the whole file, its subtrees spread over the computing threads. Only with has_blake3_tree.
