@@ -377,22 +377,18 @@ void loop::start_slowly(detail::pending& op, cancel_scope& scope) {
 }
 
 bool loop::hand_over(detail::pending& op) {
-  if (engine_->direct(op.code())) {
+  request work;
+  op.prepare(work);
+  work.code = op.code();
+  work.user_data = request::pointer(&op);
+  if (engine_->direct(op.code()) && (work.flags & request::only_if_cached) == 0) {
     request* slot = engine_->slot();
     if (slot == nullptr) return false;
-    *slot = request{};
-    op.prepare(*slot);
-    slot->code = op.code();
-    slot->user_data = request::pointer(&op);
-    if (observer_ != nullptr) note_start(op, *slot);
-  } else {
-    request work;
-    op.prepare(work);
-    work.code = op.code();
-    work.user_data = request::pointer(&op);
-    if (!engine_->submit(work)) return false;
-    if (observer_ != nullptr) note_start(op, work);
+    *slot = work;
+  } else if (!engine_->submit(work)) {
+    return false;
   }
+  if (observer_ != nullptr) note_start(op, work);
   op.state_ = detail::pending::state::in_flight;
   ++in_flight_;
   bounded_in_flight_ += op.bounded_;

@@ -54,6 +54,26 @@ TEST_CASE("bytes written at an offset are read back, short at the end of the fil
   });
 }
 
+TEST_CASE(
+    "what is in the cache can be read at once, unless the file system cannot tell; the end is the end all the same") {
+  on_every_engine([](place& at) -> task<void> {
+    const asyncfs::file f = co_await fresh(at);
+    co_await gives(f.write_at(bytes_of("hello, world"), 3), 12u);
+    std::array<std::byte, 64> buffer;
+    const auto cached = co_await asyncfs::as_result(f.read_cached_at(buffer, 3));
+    if (cached) {
+      CHECK(*cached == 12);
+      CHECK(text(buffer, 12) == "hello, world");
+      co_await gives(f.read_cached_at(std::span(buffer).first(5), 10), 5u);
+      CHECK(text(buffer, 5) == "world");
+      co_await gives(f.read_cached_at(buffer, 15), 0u);
+    } else {
+      CHECK(cached.error() == std::errc::operation_not_supported);
+    }
+    co_await fails(asyncfs::file().read_cached_at(buffer, 0), EBADF);
+  });
+}
+
 TEST_CASE("transfers work beyond 4 GiB, and a negative offset is refused") {
   on_every_engine([](place& at) -> task<void> {
     const asyncfs::file f = co_await fresh(at);

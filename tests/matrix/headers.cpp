@@ -245,6 +245,13 @@ const std::vector<named_error>& named_errors() {
          asyncfs::event never;
          co_return co_await error_when_cancelled(at, never.wait());
        }},
+      {"file.hpp", "EAGAIN",
+       [](place& at, ring_faults& faults) -> task<int> {
+         const asyncfs::file some = co_await at.dir.create("some", O_RDWR, 0600);
+         std::array<std::byte, 512> bytes;
+         faults.fail(1, opcode::read, EAGAIN);  // not in the cache
+         co_return co_await error_of(some.read_cached_at(bytes, 0));
+       }},
       {"file.hpp", "EINVAL", [](place& at, ring_faults& f) { return two_files_fail_to_clone(at, f, EINVAL); }},
       {"file.hpp", "EXDEV", [](place& at, ring_faults& f) { return two_files_fail_to_clone(at, f, EXDEV); }},
       {"file.hpp", "EOPNOTSUPP", [](place& at, ring_faults& f) { return two_files_fail_to_clone(at, f, EOPNOTSUPP); }},

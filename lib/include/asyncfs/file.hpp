@@ -128,6 +128,12 @@ class file {
   auto read_at(std::span<std::byte> buffer, std::uint64_t offset) const noexcept {
     return detail::plain<opcode::read, std::size_t>(transfer(buffer.data(), buffer.size(), offset));
   }
+  // preadv2(2) with RWF_NOWAIT: bytes that the cache holds, at once, on the loop's thread. EAGAIN: none of them, ask
+  // `read_at`; EOPNOTSUPP: the file system cannot tell.
+  auto read_cached_at(std::span<std::byte> buffer, std::uint64_t offset) const noexcept {
+    return operation(
+        detail::cached_kind<opcode::read, std::size_t>{{transfer(buffer.data(), buffer.size(), offset)}});
+  }
   auto write_at(std::span<const std::byte> buffer, std::uint64_t offset) const noexcept {
     return detail::plain<opcode::write, std::size_t>(transfer(buffer.data(), buffer.size(), offset));
   }

@@ -77,6 +77,7 @@ class loop {
   // Starts an operation: into the engine's slot when that is possible at once, else by its turn.
   template <class Kind>
   [[gnu::always_inline]] void start(detail::pending& op, cancel_scope& scope, const Kind& kind) {
+    if constexpr (requires { Kind::at_once; }) return start_slowly(op, scope);
     const bool bounded = op.bounded_;  // known to the compiler until the stores below might have changed it
     if (!engine_->direct(Kind::code) || bounded_in_flight_ >= fast_limit_ || !backlog_.empty() || scope.requested_ ||
         !engine_->has_slot_at_once()) [[unlikely]]

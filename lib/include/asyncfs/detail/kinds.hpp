@@ -64,6 +64,17 @@ struct stream_kind : plain_kind<Code, T> {
   static constexpr bool ends_by_itself = false;
 };
 
+// What the cache alone can give, at once, by a system call on the loop's thread.
+template <opcode Code, class T>
+struct cached_kind : plain_kind<Code, T> {
+  static constexpr bool at_once = true;
+
+  void prepare(request& slot) const noexcept {
+    plain_kind<Code, T>::prepare(slot);
+    slot.flags = request::only_if_cached;
+  }
+};
+
 // Closing cannot be cancelled, nor fail to begin: the descriptor is this kind's own until an engine has closed it, and
 // is closed with it when none did.
 struct close_kind {
