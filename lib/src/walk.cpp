@@ -70,15 +70,27 @@ void throw_if_cancelled(const result<T>& outcome) {
 // ---- what was found ------------------------------------------------------------------------------------------------
 
 std::string walk_directory::path() const {
-  std::string text = shown_ ? *shown_ : name_;
-  if (shown_) return text;
-  for (const walk_directory* above = parent_.get(); above != nullptr && above->depth_ > 0;
-       above = above->parent_.get()) {
-    const std::string& head = above->shown_ ? *above->shown_ : above->name_;
-    text.insert(0, head.empty() || head.back() == '/' ? head : head + "/");
-    if (above->shown_) break;
-  }
-  return text;
+  // Its own first, then those above it up to a root, or to one that is shown as something else.
+  const auto each = [this](auto&& take) {
+    for (const walk_directory* one = this; one != nullptr && (one == this || one->depth_ > 0);
+         one = one->parent_.get()) {
+      take(one->shown_ ? *one->shown_ : one->name_);
+      if (one->shown_) return;
+    }
+  };
+  const auto slash_after = [](const std::string& text) { return !text.empty() && text.back() != '/'; };
+  std::size_t size = 0;
+  each([&](const std::string& text) { size += text.size() + 1; });
+  std::string path;
+  path.resize(size);
+  std::size_t begin = size;
+  each([&](const std::string& text) {
+    if (begin != size && slash_after(text)) path[--begin] = '/';
+    begin -= text.size();
+    std::ranges::copy(text, path.begin() + static_cast<std::ptrdiff_t>(begin));
+  });
+  path.erase(0, begin);
+  return path;
 }
 
 const directory& walk_entry::at() const noexcept { return *listing_->handle; }
@@ -92,9 +104,10 @@ const std::shared_ptr<void>& walk_entry::user() const noexcept {
 std::size_t walk_entry::root() const noexcept { return is_root() ? listing_->items[index_].root : parent().root(); }
 
 std::string walk_entry::path() const {
-  std::string head = parent().depth() == 0 ? std::string() : parent().path();
-  if (!head.empty() && head.back() != '/') head += '/';
-  return head + name();
+  std::string path = parent().depth() == 0 ? std::string() : parent().path();
+  if (!path.empty() && path.back() != '/') path += '/';
+  path += name();
+  return path;
 }
 
 // ---- the walk ------------------------------------------------------------------------------------------------------
