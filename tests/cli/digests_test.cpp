@@ -117,3 +117,27 @@ TEST_CASE("hash prints what each of its peers prints, and each side accepts the 
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   std::printf("%u trees of 500, each beside %zu tools, in %.1f s\n", trees, std::size(peers), took.count());
 }
+
+TEST_CASE(
+    "large files give what the peers give: one alone, many side by side, and where nothing can be read in place") {
+  // Files in memory cannot tell what is cached; many at once keep the vector lanes busy.
+  for (const std::string base : {"", "/dev/shm"}) {
+    if (!base.empty() && ::access(base.c_str(), W_OK) != 0) continue;
+    const auto made = cli::shell(base.empty() ? "mktemp -d" : "mktemp -d -p " + base);
+    const std::string at = made.out.substr(0, made.out.find('\n'));
+    REQUIRE(at.size() > 1);
+    const std::string in = "cd '" + at + "' && ", self = ASYNCFS_PROGRAM " hash ";
+    REQUIRE(cli::shell(in + "mkdir t && head -c 9000001 /dev/urandom > t/one && for i in $(seq 40); do "
+                            "head -c $((4000000 + i * 33333)) t/one | tail -c $((4000000 + i * 33300)) > t/f$i; done")
+                .status == 0);
+    for (const peer& one : peers) {
+      if (!one.options.empty() || !cli::has_program(one.command.substr(0, one.command.find(' ')))) continue;
+      INFO(base << " " << one.command);
+      const auto theirs = cli::shell(in + "find t -type f -print0 | LC_ALL=C sort -z | xargs -0 " + one.command);
+      CHECK(cli::shell(in + self + "-a " + one.algorithm + " t").out == theirs.out);
+      CHECK(cli::shell(in + self + "-a " + one.algorithm + " --engine=threads t/one").out ==
+            cli::shell(in + one.command + " t/one").out);
+    }
+    CHECK(cli::shell("rm -r '" + at + "'").status == 0);
+  }
+}

@@ -32,6 +32,7 @@ struct algorithm_info {
   std::size_t bytes;           // of the digest
   std::string_view title;      // for people
   bool always_tagged = false;  // its digest alone would pass for another's
+  bool quick = false;          // computes faster than memory gives
 };
 
 inline constexpr auto algorithm_table = std::to_array<algorithm_info>({
@@ -45,10 +46,11 @@ inline constexpr auto algorithm_table = std::to_array<algorithm_info>({
     {algorithm::sha3_512, "sha3-512", "SHA3-512", 64, "SHA3-512"},
     {algorithm::blake2b, "blake2b", "BLAKE2b", 64, "BLAKE2b with 512 bits, as b2sum"},
     {algorithm::blake3, "blake3", "BLAKE3", 32, "BLAKE3, as b3sum; the quickest that resists attackers"},
-    {algorithm::xxh64, "xxh64", "XXH64", 8, "XXH64, as xxhsum -H1; against accidents only"},
-    {algorithm::xxh3, "xxh3", "XXH3", 8, "XXH3 with 64 bits, as xxhsum -H3; against accidents only", true},
-    {algorithm::xxh128, "xxh128", "XXH128", 16, "XXH3 with 128 bits, as xxhsum -H2; against accidents only"},
-    {algorithm::crc32c, "crc32c", "CRC32C", 4, "CRC-32C (Castagnoli); against transmission errors only"},
+    {algorithm::xxh64, "xxh64", "XXH64", 8, "XXH64, as xxhsum -H1; against accidents only", false, true},
+    {algorithm::xxh3, "xxh3", "XXH3", 8, "XXH3 with 64 bits, as xxhsum -H3; against accidents only", true, true},
+    {algorithm::xxh128, "xxh128", "XXH128", 16, "XXH3 with 128 bits, as xxhsum -H2; against accidents only", false,
+     true},
+    {algorithm::crc32c, "crc32c", "CRC32C", 4, "CRC-32C (Castagnoli); against transmission errors only", false, true},
 });
 
 inline constexpr std::size_t most_digest_bytes = 64;

@@ -3,6 +3,9 @@
 #include <isa-l/crc.h>
 #include <openssl/evp.h>
 #include <xxhash.h>
+#ifdef ASYNCFS_HAS_XXH_DISPATCH
+#include <xxh_x86dispatch.h>  // puts its functions in the place of the others
+#endif
 
 #include <algorithm>
 #include <bit>

@@ -25,6 +25,10 @@ bool is_large(const asyncfs::file_status& status) noexcept {
   return status.is_regular() && status.size >= large_from && !has_holes(status);
 }
 
+bool all_quick(std::span<const algorithm> which) noexcept {
+  return std::ranges::all_of(which, [](algorithm one) { return describe(one).quick; });
+}
+
 }  // namespace
 
 lane_queue* loop_share::lanes_of(algorithm which) {
@@ -135,8 +139,8 @@ asyncfs::task<file_digester::reading> file_digester::read_large(const asyncfs::f
   if (offset == 0)
     read = co_await digest_blake3_spread(source, values_.front());
   else
-    read = co_await read_beside(source, offset,
-                                [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
+    read = co_await (all_quick(which) ? read_here : read_beside)(
+        source, offset, [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
   if (read.error) co_return reading{.error = read.error};
   const auto status = co_await asyncfs::as_result(source.status());
   if (!status) co_return reading{.error = status.error()};

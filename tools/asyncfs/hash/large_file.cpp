@@ -4,6 +4,7 @@
 #include <asyncfs/offload.hpp>
 #include <asyncfs/scope.hpp>
 #include <asyncfs/when.hpp>
+#include <asyncfs/yield.hpp>
 
 #include <array>
 #include <deque>
@@ -16,6 +17,7 @@ namespace tool {
 namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1} << 20;  // so that handing it over costs little beside digesting it
+constexpr std::size_t piece_read_here = std::size_t{256} << 10;  // stays in the second-level cache
 
 std::unique_ptr<std::byte[]> make_buffer() { return std::make_unique_for_overwrite<std::byte[]>(piece_bytes); }
 
@@ -34,8 +36,21 @@ asyncfs::task<asyncfs::result<std::size_t>> fill(const asyncfs::file& source, st
 
 }  // namespace
 
-asyncfs::task<large_reading> read_beside(const asyncfs::file& source, std::uint64_t offset,
-                                         std::function<void(std::span<const std::byte>)> add) {
+namespace {
+
+asyncfs::task<void> add_there(const piece_taker& add, std::span<const std::byte> piece) {
+  co_await asyncfs::offload([&add, piece] { add(piece); });
+}
+
+asyncfs::task<void> add_here(const piece_taker& add, std::span<const std::byte> piece) {
+  co_await asyncfs::yield();  // so that the read beside it has begun
+  add(piece);
+}
+
+// Adds one piece while the next is read.
+asyncfs::task<large_reading> read_ahead(const asyncfs::file& source, std::uint64_t offset, const piece_taker& add,
+                                        asyncfs::task<void> (*add_piece)(const piece_taker&,
+                                                                         std::span<const std::byte>)) {
   const std::array buffers{make_buffer(), make_buffer()};
   std::size_t turn = 0;
   auto filled = co_await fill(source, {buffers[0].get(), piece_bytes}, offset);
@@ -44,12 +59,32 @@ asyncfs::task<large_reading> read_beside(const asyncfs::file& source, std::uint6
     offset += piece.size();
     turn = 1 - turn;
     const std::span<std::byte> next(buffers[turn].get(), piece_bytes);
-    auto digesting = asyncfs::offload([&add, piece] { add(piece); });
-    auto both = co_await asyncfs::when_all(std::move(digesting), fill(source, next, offset));
-    filled = std::get<1>(both);
+    auto both = co_await asyncfs::when_all(fill(source, next, offset), add_piece(add, piece));
+    filled = std::get<0>(both);
   }
   if (!filled) co_return large_reading{filled.error(), offset};
   co_return large_reading{{}, offset};
+}
+
+}  // namespace
+
+asyncfs::task<large_reading> read_beside(const asyncfs::file& source, std::uint64_t offset, piece_taker add) {
+  co_return co_await read_ahead(source, offset, add, add_there);
+}
+
+asyncfs::task<large_reading> read_here(const asyncfs::file& source, std::uint64_t offset, piece_taker add) {
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(piece_read_here);
+  const std::span<std::byte> buffer(memory.get(), piece_read_here);
+  for (;;) {
+    auto got = co_await asyncfs::as_result(source.read_cached_at(buffer, offset));
+    if (!got && got.error() == std::errc::operation_not_supported)
+      co_return co_await read_ahead(source, offset, add, add_here);
+    if (!got) got = co_await asyncfs::as_result(source.read_at(buffer, offset));
+    if (!got) co_return large_reading{got.error(), offset};
+    if (*got == 0) co_return large_reading{{}, offset};
+    add(buffer.first(*got));
+    offset += *got;
+  }
 }
 
 namespace {
