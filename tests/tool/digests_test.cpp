@@ -30,7 +30,9 @@ std::string hex(algorithm which, std::string_view text) {
   const auto by = digest::make(which);
   by->begin();
   by->add(bytes_of(text));
-  return by->end().hexadecimal();
+  std::string made;
+  by->end().append_hexadecimal(made);
+  return made;
 }
 
 digest_value value(algorithm which, std::span<const std::byte> bytes) {

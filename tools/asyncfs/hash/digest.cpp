@@ -177,14 +177,14 @@ digest_value::digest_value(std::span<const unsigned char> from) : size(from.size
   std::ranges::copy(from, bytes.begin());
 }
 
-std::string digest_value::hexadecimal() const {
+void digest_value::append_hexadecimal(std::string& to) const {
   static constexpr char digits[] = "0123456789abcdef";
-  std::string text(size * 2, '\0');
+  std::array<char, 2 * most_digest_bytes> text;
   for (std::size_t i = 0; i < size; ++i) {
     text[2 * i] = digits[bytes[i] >> 4];
     text[2 * i + 1] = digits[bytes[i] & 15];
   }
-  return text;
+  to.append(text.data(), 2 * size);
 }
 
 void digest::add_zeros(std::uint64_t count) {

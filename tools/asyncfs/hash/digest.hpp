@@ -22,7 +22,7 @@ struct digest_value {
   digest_value() = default;
   explicit digest_value(std::span<const unsigned char> from);
   [[nodiscard]] std::span<const unsigned char> view() const noexcept { return {bytes.data(), size}; }
-  [[nodiscard]] std::string hexadecimal() const;         // lower case
+  void append_hexadecimal(std::string& to) const;        // in lower case
   bool operator==(const digest_value&) const = default;  // what is past `size` is zero
 };
 

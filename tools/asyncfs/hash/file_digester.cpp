@@ -56,7 +56,7 @@ asyncfs::task<file_digester::outcome> file_digester::digest(const asyncfs::file&
                        // Changed a moment ago, or of a size that lies (as in /sys): a second reading between two equal
                        // statuses is proof.
                        (before && before->changed == read.status.changed && before->size == read.status.size);
-    if (still) co_return outcome{kind::done, {}, read.size, std::move(values_), read.status};
+    if (still) co_return outcome{kind::done, {}, read.size, values_, read.status};
     if (before) co_return outcome{kind::changed};
     before = read.status;
   }
@@ -69,7 +69,7 @@ asyncfs::task<file_digester::outcome> file_digester::digest_stream(const asyncfs
   const reading read = co_await read_on(source, which, asyncfs::stream_position);
   end(which);
   if (read.error) co_return outcome{outcome::kind::unreadable, read.error};
-  co_return outcome{outcome::kind::done, {}, read.size, std::move(values_)};
+  co_return outcome{outcome::kind::done, {}, read.size, values_};
 }
 
 void file_digester::begin(std::span<const algorithm> which) {

@@ -40,10 +40,10 @@ class file_digester {
 
   struct outcome {
     enum class kind : std::uint8_t { done, unreadable, changed } what = kind::done;
-    std::error_code error{};             // of reading
-    std::uint64_t size = 0;              // bytes that were digested
-    std::vector<digest_value> values{};  // in the order of the algorithms
-    asyncfs::file_status status{};       // when it is done, of a file: taken after the last read
+    std::error_code error{};                 // of reading
+    std::uint64_t size = 0;                  // bytes that were digested
+    std::span<const digest_value> values{};  // in the order of the algorithms, until the next file
+    asyncfs::file_status status{};           // when it is done, of a file: taken after the last read
   };
   // From the beginning; `source` was opened after `begun`. What cannot be read twice, a pipe, is taken as it comes; files
   // that have changed meanwhile are read again, once.

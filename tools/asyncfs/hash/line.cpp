@@ -11,7 +11,7 @@ namespace tool {
 
 namespace {
 
-constexpr std::string_view escaped_characters = "\n\r\\";
+bool is_escaped(char c) noexcept { return c == '\n' || c == '\r' || c == '\\'; }
 
 bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 
@@ -120,7 +120,7 @@ void append_tagged(std::string& to, char end, std::string_view tag, const digest
   to += " (";
   to += written.name();
   to += ") = ";
-  to += digest.hexadecimal();
+  digest.append_hexadecimal(to);
   to += end;
 }
 
@@ -129,13 +129,15 @@ void append_tagged(std::string& to, char end, std::string_view tag, const digest
 void append_line(std::string& to, const line_style& style, algorithm which, const digest_value& digest,
                  std::string_view path) {
   const algorithm_info& info = describe(which);
+  constexpr std::size_t most_around = 32;  // tags, spaces and the like
+  to.reserve(to.size() + 2 * digest.size + path.size() + most_around);
   if (style.form == line_form::tagged || info.always_tagged) {
     append_tagged(to, style.end, info.tag, digest, path);
     return;
   }
   const written_path written(path, style.end);
   to += written.mark();
-  to += digest.hexadecimal();
+  digest.append_hexadecimal(to);
   to += "  ";
   to += written.name();
   to += style.end;
