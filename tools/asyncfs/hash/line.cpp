@@ -74,8 +74,11 @@ std::string escaped(std::string_view path) {
 
 std::string json_digests(std::span<const algorithm> which, std::span<const digest_value> values) {
   std::string made;
-  for (std::size_t i = 0; i < which.size(); ++i)
-    made += fmt::format("{}\"{}\":\"{}\"", i == 0 ? '{' : ',', describe(which[i]).name, values[i].hexadecimal());
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    made += fmt::format("{}\"{}\":\"", i == 0 ? '{' : ',', describe(which[i]).name);
+    values[i].append_hexadecimal(made);
+    made += '"';
+  }
   made += '}';
   return made;
 }
@@ -101,7 +104,7 @@ namespace {
 class written_path {
  public:
   written_path(std::string_view path, char end)
-      : escapes_(end == '\n' && path.find_first_of(escaped_characters) != std::string_view::npos),
+      : escapes_(end == '\n' && std::ranges::any_of(path, is_escaped)),
         escaped_(escapes_ ? escaped(path) : std::string()),
         plain_(path) {}
   [[nodiscard]] std::string_view mark() const noexcept { return escapes_ ? "\\" : ""; }
