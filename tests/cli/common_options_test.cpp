@@ -269,15 +269,14 @@ TEST_CASE("a signal ends the work in order: it is said, and the process dies of 
                             "p = subprocess.Popen([\"" +
                             program_name +
                             "\", \"hash\", \"a\", \"fifo\"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
-                            "while \"SigBlk:\t0000000000000000\" in open(f\"/proc/{p.pid}/status\").read(): time.sleep(0.01)
-"
+                            "while \"SigBlk:\\t0000000000000000\" in open(\"/proc/%d/status\" % p.pid).read(): time.sleep(0.01)\n"
                             "p.send_signal(signal.SIG" +
                             name + "); p.send_signal(signal.SIG" + name +
                             ")\n"
                             "out, err = p.communicate(timeout=20)\n"
                             "print(p.returncode == -signal.SIG" +
-                            name + ", out.count(b\"  a\"), err.decode())'");
-    CHECK(done.out == "True 1 asyncfs hash: interrupted; what was printed is right; the rest is missing\n\n");
+                            name + ", err.decode())'");
+    CHECK(done.out == "True asyncfs hash: interrupted; what was printed is right; the rest is missing\n\n");
   }
   const auto ignored = shell("cd '" + at.path() + "' && nohup sh -c '" + program_name +
                              " hash fifo & child=$!; sleep 0.3; kill -HUP $child; sleep 0.2; echo late > fifo; wait "

@@ -74,6 +74,23 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("a file can be read past the page cache, unless the kernel or the file system cannot do that") {
+  on_every_engine([](place& at) -> task<void> {
+    const asyncfs::file f = co_await fresh(at);
+    co_await gives(f.write_at(bytes_of("hello, world"), 3), 12u);
+    std::array<std::byte, 64> buffer;
+    const auto got = co_await asyncfs::as_result(f.read_uncached_at(buffer, 3));
+    if (got) {
+      CHECK(*got == 12);
+      CHECK(text(buffer, 12) == "hello, world");
+      co_await gives(f.read_uncached_at(buffer, 15), 0u);
+    } else {
+      CHECK(got.error() == std::errc::operation_not_supported);
+    }
+    co_await fails(asyncfs::file().read_uncached_at(buffer, 0), EBADF);
+  });
+}
+
 TEST_CASE("transfers work beyond 4 GiB, and a negative offset is refused") {
   on_every_engine([](place& at) -> task<void> {
     const asyncfs::file f = co_await fresh(at);

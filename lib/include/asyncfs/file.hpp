@@ -105,6 +105,8 @@ struct seek_kind {
   }
 };
 
+inline constexpr std::uint32_t leave_no_cache = 0x80;  // RWF_DONTCACHE, which older headers do not have
+
 inline timespec to_timespec(file_time t) noexcept {
   return {.tv_sec = t.seconds, .tv_nsec = static_cast<long>(t.nanoseconds)};
 }
@@ -131,8 +133,14 @@ class file {
   // preadv2(2) with RWF_NOWAIT: bytes that the cache holds, at once, on the loop's thread. EAGAIN: none of them, ask
   // `read_at`; EOPNOTSUPP: the file system cannot tell.
   auto read_cached_at(std::span<std::byte> buffer, std::uint64_t offset) const noexcept {
-    return operation(
-        detail::cached_kind<opcode::read, std::size_t>{{transfer(buffer.data(), buffer.size(), offset)}});
+    return operation(detail::cached_kind<opcode::read, std::size_t>{{transfer(buffer.data(), buffer.size(), offset)}});
+  }
+  // preadv2(2) with RWF_DONTCACHE, since Linux 6.14: what the page cache did not hold before, it does not hold afterwards.
+  // EOPNOTSUPP: the kernel or the file system cannot do that.
+  auto read_uncached_at(std::span<std::byte> buffer, std::uint64_t offset) const noexcept {
+    detail::plain_request work = transfer(buffer.data(), buffer.size(), offset);
+    work.options = detail::leave_no_cache;
+    return detail::plain<opcode::read, std::size_t>(work);
   }
   auto write_at(std::span<const std::byte> buffer, std::uint64_t offset) const noexcept {
     return detail::plain<opcode::write, std::size_t>(transfer(buffer.data(), buffer.size(), offset));

@@ -297,8 +297,8 @@ tree_work work_of(list_check& check, list_reader& list) {
   work.walk.more_roots = [&check, &list] { return next_roots(check, list); };
   work.part_of = &check.sum;
   work.after_interruption = "the rest of the list was not checked";
-  work.make_crew = [&check](workplace&) -> visitor_maker {
-    return [&check, share = std::make_shared<loop_share>()]() -> visitor {
+  work.make_crew = [&check](workplace& place) -> visitor_maker {
+    return [&check, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
       auto checker = std::make_shared<list_checker>(check, share);
       return [checker](asyncfs::walk_entry& entry) { return checker->visit(entry); };
     };

@@ -246,8 +246,8 @@ void read_candidates(search& all, std::uint64_t from_size, reader::how much) {
   work.walk.more_roots = [more]() -> asyncfs::task<std::vector<asyncfs::walk_root>> { co_return more(); };
   work.part_of = &all.sum;
   work.after_interruption = nothing_compared;
-  work.make_crew = [&all, much](workplace&) -> visitor_maker {
-    return [&all, much, share = std::make_shared<loop_share>()]() -> visitor {
+  work.make_crew = [&all, much](workplace& place) -> visitor_maker {
+    return [&all, much, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
       auto one = std::make_shared<reader>(all, much, share);
       return [one](asyncfs::walk_entry& entry) { return one->visit(entry); };
     };

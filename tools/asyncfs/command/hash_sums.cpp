@@ -122,8 +122,8 @@ int print_sums(const hash_command& command, messages& say) {
     work.walk.enter = [&say](asyncfs::walk_directory& found, const asyncfs::directory&) {
       return refuse_directory(found, say);
     };
-  work.make_crew = [&](workplace&) -> visitor_maker {
-    return [&, share = std::make_shared<loop_share>()]() -> visitor {
+  work.make_crew = [&](workplace& place) -> visitor_maker {
+    return [&, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
       auto printer = std::make_shared<sum_printer>(style, which, share, say);
       return [printer](asyncfs::walk_entry& entry) { return printer->visit(entry); };
     };

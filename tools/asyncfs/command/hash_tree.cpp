@@ -267,8 +267,8 @@ std::vector<tree_result> hash_trees(const tree_options& options, std::span<const
   };
   work.part_of = &part_of;
   work.after_interruption = "no digest of a tree is given";
-  work.make_crew = [&](workplace&) -> visitor_maker {
-    return [&, share = std::make_shared<loop_share>()]() -> visitor {
+  work.make_crew = [&](workplace& place) -> visitor_maker {
+    return [&, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
       auto worker = std::make_shared<tree_worker>(all, share);
       return [worker](asyncfs::walk_entry& entry) { return worker->visit(entry); };
     };

@@ -86,14 +86,12 @@ asyncfs::task<asyncfs::result<searcher::outcome>> searcher::search(const asyncfs
       buffer_.resize(buffer_.size() * 2);
     }
     const std::span<std::byte> room(reinterpret_cast<std::byte*>(buffer_.data()) + held, buffer_.size() - held);
-    const auto got =
-        co_await asyncfs::as_result(source.read_at(room, seekable ? state.offset + held : asyncfs::stream_position));
+    const auto got = co_await whole_.read_at(source, room, seekable ? state.offset + held : asyncfs::stream_position);
     if (!got && got.error().value() == ESPIPE && seekable) {
       seekable = false;
       continue;
     }
     if (!got) co_return asyncfs::failure(got.error());
-    if (whole_.moved(*got)) co_await whole_.pace(*got);
     std::string_view fresh(buffer_.data() + held, *got);
     if (!state.zero) {
       const std::size_t zero = fresh.find('\0');

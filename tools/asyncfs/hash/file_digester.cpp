@@ -110,15 +110,17 @@ asyncfs::task<file_digester::reading> file_digester::read_all(const asyncfs::fil
                                                               std::span<const algorithm> which) {
   values_.assign(which.size(), {});
   begin(which);
-  const auto first = co_await asyncfs::as_result(source.read_at({buffer_.get(), read_piece}, 0));
+  const auto first = co_await share_->whole.read_at(source, {buffer_.get(), read_piece}, 0);
   if (!first && first.error().value() != ESPIPE) co_return reading{.error = first.error()};
   if (first) {
     const std::span<const std::byte> bytes(buffer_.get(), *first);
     const auto status = co_await asyncfs::as_result(source.status());
     if (!status) co_return reading{.error = status.error()};
     const bool whole = *first == 0 || (*first < read_piece && status->is_regular() && status->size == *first);
-    if (has_blake3_tree && is_large(*status) && which.size() == 1 && which.front() == algorithm::blake3)
+    if (has_blake3_tree && is_large(*status) && which.size() == 1 && which.front() == algorithm::blake3) {
+      share_->whole.moved_back(*first);
       co_return co_await read_large(source, which, 0);
+    }
     co_await add(bytes, which, whole);
     if (whole) {
       end(which);
@@ -137,10 +139,10 @@ asyncfs::task<file_digester::reading> file_digester::read_large(const asyncfs::f
   const auto permit = co_await share_->large_files.acquire();
   large_reading read;
   if (offset == 0)
-    read = co_await digest_blake3_spread(source, values_.front());
+    read = co_await digest_blake3_spread(share_->whole, source, values_.front());
   else
     read = co_await (all_quick(which) ? read_here : read_beside)(
-        source, offset, [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
+        share_->whole, source, offset, [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
   if (read.error) co_return reading{.error = read.error};
   const auto status = co_await asyncfs::as_result(source.status());
   if (!status) co_return reading{.error = status.error()};
@@ -185,7 +187,7 @@ asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file
       data_until = next.end;
       may_have_holes = next.end > next.begin;
     }
-    const auto got = co_await asyncfs::as_result(source.read_at(buffer, stream ? asyncfs::stream_position : size));
+    const auto got = co_await share_->whole.read_at(source, buffer, stream ? asyncfs::stream_position : size);
     if (!got) co_return reading{.error = got.error()};
     co_await add(buffer.first(*got), which, false);
     size += *got;

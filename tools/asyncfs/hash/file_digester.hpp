@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "hash/lane_queue.hpp"
+#include "pipeline/job.hpp"
 #include "pipeline/stability.hpp"
 
 namespace tool {
@@ -19,6 +20,8 @@ namespace tool {
 // What the workers of one loop share. Loop thread only.
 class loop_share {
  public:
+  explicit loop_share(job& of) noexcept : whole(of) {}
+  job& whole;
   // The thread's vector lanes; null where they gain nothing.
   lane_queue* lanes_of(algorithm which);
   // Permits for files that take large buffers.

@@ -22,11 +22,11 @@ constexpr std::size_t piece_read_here = std::size_t{256} << 10;  // stays in the
 std::unique_ptr<std::byte[]> make_buffer() { return std::make_unique_for_overwrite<std::byte[]>(piece_bytes); }
 
 // Reads until the buffer is full or the file ends. How many bytes came.
-asyncfs::task<asyncfs::result<std::size_t>> fill(const asyncfs::file& source, std::span<std::byte> buffer,
+asyncfs::task<asyncfs::result<std::size_t>> fill(job& whole, const asyncfs::file& source, std::span<std::byte> buffer,
                                                  std::uint64_t offset) {
   std::size_t filled = 0;
   while (filled < buffer.size()) {
-    const auto got = co_await asyncfs::as_result(source.read_at(buffer.subspan(filled), offset + filled));
+    const auto got = co_await whole.read_at(source, buffer.subspan(filled), offset + filled);
     if (!got) co_return std::unexpected(got.error());
     if (*got == 0) break;
     filled += *got;
@@ -48,18 +48,19 @@ asyncfs::task<void> add_here(const piece_taker& add, std::span<const std::byte> 
 }
 
 // Adds one piece while the next is read.
-asyncfs::task<large_reading> read_ahead(const asyncfs::file& source, std::uint64_t offset, const piece_taker& add,
+asyncfs::task<large_reading> read_ahead(job& whole, const asyncfs::file& source, std::uint64_t offset,
+                                        const piece_taker& add,
                                         asyncfs::task<void> (*add_piece)(const piece_taker&,
                                                                          std::span<const std::byte>)) {
   const std::array buffers{make_buffer(), make_buffer()};
   std::size_t turn = 0;
-  auto filled = co_await fill(source, {buffers[0].get(), piece_bytes}, offset);
+  auto filled = co_await fill(whole, source, {buffers[0].get(), piece_bytes}, offset);
   while (filled && *filled > 0) {
     const std::span<const std::byte> piece(buffers[turn].get(), *filled);
     offset += piece.size();
     turn = 1 - turn;
     const std::span<std::byte> next(buffers[turn].get(), piece_bytes);
-    auto both = co_await asyncfs::when_all(fill(source, next, offset), add_piece(add, piece));
+    auto both = co_await asyncfs::when_all(fill(whole, source, next, offset), add_piece(add, piece));
     filled = std::get<0>(both);
   }
   if (!filled) co_return large_reading{filled.error(), offset};
@@ -68,18 +69,24 @@ asyncfs::task<large_reading> read_ahead(const asyncfs::file& source, std::uint64
 
 }  // namespace
 
-asyncfs::task<large_reading> read_beside(const asyncfs::file& source, std::uint64_t offset, piece_taker add) {
-  co_return co_await read_ahead(source, offset, add, add_there);
+asyncfs::task<large_reading> read_beside(job& whole, const asyncfs::file& source, std::uint64_t offset,
+                                         piece_taker add) {
+  co_return co_await read_ahead(whole, source, offset, add, add_there);
 }
 
-asyncfs::task<large_reading> read_here(const asyncfs::file& source, std::uint64_t offset, piece_taker add) {
+asyncfs::task<large_reading> read_here(job& whole, const asyncfs::file& source, std::uint64_t offset, piece_taker add) {
+  // To ask what is cached would make the kernel read ahead, into the cache.
+  if (whole.options.direct) co_return co_await read_ahead(whole, source, offset, add, add_here);
   const auto memory = std::make_unique_for_overwrite<std::byte[]>(piece_read_here);
   const std::span<std::byte> buffer(memory.get(), piece_read_here);
   for (;;) {
     auto got = co_await asyncfs::as_result(source.read_cached_at(buffer, offset));
     if (!got && got.error() == std::errc::operation_not_supported)
-      co_return co_await read_ahead(source, offset, add, add_here);
-    if (!got) got = co_await asyncfs::as_result(source.read_at(buffer, offset));
+      co_return co_await read_ahead(whole, source, offset, add, add_here);
+    if (!got)
+      got = co_await whole.read_at(source, buffer, offset);
+    else if (whole.moved(*got))
+      co_await whole.pace(*got);
     if (!got) co_return large_reading{got.error(), offset};
     if (*got == 0) co_return large_reading{{}, offset};
     add(buffer.first(*got));
@@ -112,34 +119,36 @@ asyncfs::task<void> join_slot(slot& one, blake3_joiner& into) {
   into.add(one.subtree, piece_bytes);
 }
 
-asyncfs::task<large_reading> spread(asyncfs::scope& digesting, const asyncfs::file& source, digest_value& into) {
+asyncfs::task<large_reading> spread(asyncfs::scope& digesting, job& whole, const asyncfs::file& source,
+                                    digest_value& into) {
   std::deque<slot> ring(std::max(1u, std::thread::hardware_concurrency()) + 1);
-  blake3_joiner whole;
+  blake3_joiner joiner;
   std::uint64_t offset = 0;
   for (std::size_t turn = 0;; turn = (turn + 1) % ring.size()) {
     slot& next = ring[turn];
-    co_await join_slot(next, whole);
-    const auto filled = co_await fill(source, {next.buffer.get(), piece_bytes}, offset);
+    co_await join_slot(next, joiner);
+    const auto filled = co_await fill(whole, source, {next.buffer.get(), piece_bytes}, offset);
     if (filled && *filled == piece_bytes) {
       next.in_use = true;
       digesting.spawn(digest_slot(next, offset));
       offset += piece_bytes;
       continue;
     }
-    for (std::size_t i = 1; i < ring.size(); ++i) co_await join_slot(ring[(turn + i) % ring.size()], whole);
+    for (std::size_t i = 1; i < ring.size(); ++i) co_await join_slot(ring[(turn + i) % ring.size()], joiner);
     // The slots must outlive what was spawned, also where the reading failed.
     co_await digesting.join();
     if (!filled) co_return large_reading{filled.error(), offset};
-    whole.add_rest({next.buffer.get(), *filled});
-    into = whole.end();
+    joiner.add_rest({next.buffer.get(), *filled});
+    into = joiner.end();
     co_return large_reading{{}, offset + *filled};
   }
 }
 
 }  // namespace
 
-asyncfs::task<large_reading> digest_blake3_spread(const asyncfs::file& source, digest_value& into) {
-  return asyncfs::in_scope([&source, &into](asyncfs::scope& digesting) { return spread(digesting, source, into); });
+asyncfs::task<large_reading> digest_blake3_spread(job& whole, const asyncfs::file& source, digest_value& into) {
+  return asyncfs::in_scope(
+      [&whole, &source, &into](asyncfs::scope& digesting) { return spread(digesting, whole, source, into); });
 }
 
 }  // namespace tool

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <asyncfs/cancel_scope.hpp>
+#include <asyncfs/file.hpp>
 #include <asyncfs/short_lock.hpp>
 #include <asyncfs/task.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <span>
 
 #include "message.hpp"
 #include "pipeline/tree_options.hpp"
@@ -31,6 +33,11 @@ class job {
     return options.bytes_a_second != 0;
   }
   asyncfs::task<void> pace(std::uint64_t bytes);
+  // That some of it will be read again, and is not to be counted twice.
+  void moved_back(std::uint64_t bytes) noexcept { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+  // file::read_at in the way that the options ask for: past the page cache, counted, and in time.
+  asyncfs::task<asyncfs::result<std::size_t>> read_at(const asyncfs::file& from, std::span<std::byte> buffer,
+                                                      std::uint64_t offset);
   // No more than this should be read at once, where the rate is limited.
   static constexpr std::size_t most_at_once_when_paced = std::size_t{1} << 20;
 
