@@ -39,27 +39,46 @@ crew::crew(workshop& shared, asyncfs::loop& home)
       flow_(home.flow()) {}
 
 asyncfs::task<void> crew::run() {
-  for (unsigned i = 0; i < listers; ++i) tasks_.push_back(asyncfs::spawn(home_, shared_.walk.drive()));
-  hire();
-  // Workers may hire others, so the list can grow while it is awaited.
-  std::exception_ptr first;
-  for (auto& one : tasks_) {
-    try {
-      co_await std::move(one);
-    } catch (...) {
-      if (!first) first = std::current_exception();
-      shared_.walk.stop();
-    }
-  }
-  if (first) std::rethrow_exception(first);
+  co_await asyncfs::in_scope([this](asyncfs::scope& workers) { return staff(workers); });
+  if (failure_) std::rethrow_exception(failure_);
   if (shared_.work.afterwards) co_await shared_.work.afterwards();
 }
 
+asyncfs::task<void> crew::staff(asyncfs::scope& workers) {
+  workers_ = &workers;
+  for (unsigned i = 0; i < listers; ++i) workers.spawn(list());
+  hire();
+  co_return;  // the scope waits for all of them
+}
+
 void crew::hire() {
-  for (; working_ < wanted_; ++working_) tasks_.push_back(asyncfs::spawn(home_, work()));
+  for (; working_ < wanted_; ++working_) workers_->spawn(work());
+}
+
+// What fails ends the walk for all; the others end what they have begun.
+void crew::fail() noexcept {
+  if (!failure_) failure_ = std::current_exception();
+  shared_.walk.stop();
+}
+
+asyncfs::task<void> crew::list() {
+  try {
+    co_await shared_.walk.drive();
+  } catch (...) {
+    fail();
+  }
 }
 
 asyncfs::task<void> crew::work() {
+  try {
+    co_await work_on();
+  } catch (...) {
+    fail();
+  }
+  --working_;
+}
+
+asyncfs::task<void> crew::work_on() {
   const visitor visit = make_visitor_();
   const bool takes_all = shared_.chosen.takes_all();
   for (;;) {
@@ -77,7 +96,6 @@ asyncfs::task<void> crew::work() {
     adjust();
     if (working_ > wanted_) break;
   }
-  --working_;
 }
 
 // No coroutine itself: a frame less for every file that need not be cut short.

@@ -1,10 +1,10 @@
 // The workers of one loop, and how many there are of them.
 #pragma once
 
-#include <asyncfs/future.hpp>
+#include <asyncfs/scope.hpp>
 #include <asyncfs/walk.hpp>
 
-#include <list>
+#include <exception>
 
 #include "pipeline/job.hpp"
 #include "pipeline/report.hpp"
@@ -35,12 +35,16 @@ class crew {
 
   // To be cancelled when the user interrupts.
   [[nodiscard]] asyncfs::cancel_scope& until_interrupted() noexcept { return until_interrupted_; }
-  // Until there is nothing left to do.
+  // Until there is nothing left to do. Throws what the first worker threw that failed.
   asyncfs::task<void> run();
 
  private:
+  asyncfs::task<void> staff(asyncfs::scope& workers);
   void hire();
+  asyncfs::task<void> list();
   asyncfs::task<void> work();
+  asyncfs::task<void> work_on();
+  void fail() noexcept;
   asyncfs::task<std::string> outcome_of(const visitor& visit, asyncfs::walk_entry& entry);
   asyncfs::task<std::string> cut_short(const visitor& visit, asyncfs::walk_entry& entry);
   void adjust();
@@ -50,7 +54,8 @@ class crew {
   asyncfs::cancel_scope until_interrupted_;
   workplace place_;
   const visitor_maker make_visitor_;
-  std::list<asyncfs::future<void>> tasks_;
+  asyncfs::scope* workers_ = nullptr;  // any number come and go: nothing of those that have gone is kept
+  std::exception_ptr failure_;
   const unsigned fixed_depth_;
   unsigned working_ = 0, wanted_;
   asyncfs::loop::flow_counters flow_;

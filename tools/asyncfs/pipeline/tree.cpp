@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <asyncfs/event_count.hpp>
+#include <asyncfs/future.hpp>
 #include <asyncfs/signal.hpp>
 
 #include <chrono>
