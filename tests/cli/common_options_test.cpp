@@ -139,7 +139,8 @@ TEST_CASE("a list of ten thousand paths is worked through in its order") {
 TEST_CASE("shards together are the whole, without overlap, and their parts merge into what one run prints") {
   scratch at;
   cli::make_hostile_tree(at, "tree");
-  shell("cd '" + at.path() + "' && find tree -name '*\\\\*' -delete; find tree \\( -name '*\n*' -o -type p \\) -delete");
+  shell("cd '" + at.path() +
+        "' && find tree -name '*\\\\*' -delete; find tree \\( -name '*\n*' -o -type p \\) -delete");
   const auto whole = asyncfs({"hash", "tree"}, hardship::none, at.path());
   CHECK(sorted_lines(whole.out).size() > 100);
   for (const int of : {1, 3, 7}) {
@@ -245,6 +246,18 @@ TEST_CASE("on a terminal progress is shown when results go elsewhere, and names 
   CHECK(searched.find("plain") != std::string::npos);
 }
 
+TEST_CASE("failures of a check are red on a terminal, unless NO_COLOR or --color=never says otherwise") {
+  scratch at;
+  at.file("a", "1\n");
+  at.file("list", std::string(64, '0') + "  a\n");
+  const std::string go = "cd " + at.path() + " && " + program_name + " hash -c --color=";
+  CHECK(on_terminal(go + "auto list").find("a: \x1b[31mFAILED\x1b[0m") != std::string::npos);
+  CHECK(on_terminal("export NO_COLOR=1; " + go + "auto list").find('\x1b') == std::string::npos);
+  CHECK(on_terminal(go + "never list").find('\x1b') == std::string::npos);
+  CHECK(shell(go + "auto list").out == "a: FAILED\n");
+  CHECK(shell(go + "always list").out == "a: \x1b[31mFAILED\x1b[0m\n");
+}
+
 TEST_CASE("a rate that is limited takes at least its time") {
   scratch at;
   at.file("a", std::string(300'000, 'x'));
@@ -264,18 +277,19 @@ TEST_CASE("a signal ends the work in order: it is said, and the process dies of 
   at.file("a", "1\n");
   for (const std::string name : {"INT", "TERM", "HUP"}) {
     // bash tells of the signal in the status; its children would ignore SIGINT if they were in the background.
-    const auto done = shell("cd '" + at.path() +
-                            "' && python3 -c 'import subprocess, signal, time, sys\n"
-                            "p = subprocess.Popen([\"" +
-                            program_name +
-                            "\", \"hash\", \"a\", \"fifo\"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
-                            "while \"SigBlk:\\t0000000000000000\" in open(\"/proc/%d/status\" % p.pid).read(): time.sleep(0.01)\n"
-                            "p.send_signal(signal.SIG" +
-                            name + "); p.send_signal(signal.SIG" + name +
-                            ")\n"
-                            "out, err = p.communicate(timeout=20)\n"
-                            "print(p.returncode == -signal.SIG" +
-                            name + ", err.decode())'");
+    const auto done =
+        shell("cd '" + at.path() +
+              "' && python3 -c 'import subprocess, signal, time, sys\n"
+              "p = subprocess.Popen([\"" +
+              program_name +
+              "\", \"hash\", \"a\", \"fifo\"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+              "while \"SigBlk:\\t0000000000000000\" in open(\"/proc/%d/status\" % p.pid).read(): time.sleep(0.01)\n"
+              "p.send_signal(signal.SIG" +
+              name + "); p.send_signal(signal.SIG" + name +
+              ")\n"
+              "out, err = p.communicate(timeout=20)\n"
+              "print(p.returncode == -signal.SIG" +
+              name + ", err.decode())'");
     CHECK(done.out == "True asyncfs hash: interrupted; what was printed is right; the rest is missing\n\n");
   }
   const auto ignored = shell("cd '" + at.path() + "' && nohup sh -c '" + program_name +

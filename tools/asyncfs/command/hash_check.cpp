@@ -14,6 +14,7 @@
 #include "hash/file_digester.hpp"
 #include "hash/list_reader.hpp"
 #include "pipeline/ending.hpp"
+#include "pipeline/progress.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -67,7 +68,7 @@ class habit {
 struct list_check {
   const hash_command& command;
   const std::string shown;  // the list's name in messages
-  const verdict_form form;
+  const verdict_style style;
   messages& say;
   tree_summary& sum;
   tally count{};
@@ -84,7 +85,7 @@ class list_checker {
     const auto& listed = *static_cast<const listed_file*>(entry.user().get());
     const std::string_view verdict = co_await verdict_on(entry, listed);
     std::string line;
-    if (!verdict.empty() && !check_.command.status) line = verdict_line(listed.path, verdict, check_.form);
+    if (!verdict.empty() && !check_.command.status) line = verdict_line(listed.path, verdict, check_.style);
     co_return line;
   }
 
@@ -221,7 +222,7 @@ asyncfs::task<void> say_of_trees(list_check& check, std::span<const tree_result>
     const std::string& path = check.trees[i].path;
     const std::string_view verdict = verdict_on_tree(check, check.trees[i], found[i]);
     if (verdict.empty() || check.command.status) continue;
-    const std::string line = verdict_line(path, verdict, check.form);
+    const std::string line = verdict_line(path, verdict, check.style);
     co_await out.deliver(0, line);
   }
   co_await out.finish();
@@ -314,9 +315,10 @@ bool all_well(const list_check& check) {
 
 enum class list_outcome : std::uint8_t { well, not_well, not_written };
 
-verdict_form form_of(const hash_command& command) {
-  if (command.tree.json) return verdict_form::json;
-  return ::isatty(STDOUT_FILENO) == 1 ? verdict_form::terminal : verdict_form::plain;
+verdict_style style_of(const hash_command& command) {
+  if (command.tree.json) return {.form = verdict_form::json};
+  return {.form = ::isatty(STDOUT_FILENO) == 1 ? verdict_form::terminal : verdict_form::plain,
+          .coloured = has_colours(command.tree.color)};
 }
 
 list_outcome check_list(const hash_command& command, const std::string& path, messages& say, tree_summary& sum) {
@@ -327,9 +329,9 @@ list_outcome check_list(const hash_command& command, const std::string& path, me
     return list_outcome::not_well;
   }
   report out(STDOUT_FILENO, report::order::of_the_walk);
-  list_check check{command, shown, form_of(command), say, sum};
+  list_check check{command, shown, style_of(command), say, sum};
   if (command.exact) {
-    check.exact.emplace(command, check.form, say);
+    check.exact.emplace(command, check.style, say);
     if (!run_ahead(command.tree, leave_out_streams(check, opened->file()))) return list_outcome::not_well;
   }
   list_reader list(*std::move(opened), command.which.size() == 1 ? std::optional(command.which.front()) : std::nullopt);

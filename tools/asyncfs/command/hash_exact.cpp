@@ -75,7 +75,7 @@ class unlisted_search::worker {
     if (guessed || std::ranges::any_of(search_.left_out_, same)) co_return std::string();
     ++all_.unlisted;
     if (search_.command_.status) co_return std::string();
-    co_return verdict_line(path, "FAILED not listed", search_.form_);
+    co_return verdict_line(path, "FAILED not listed", search_.style_);
   }
 
   void give_up(std::string_view what, const std::string& path, const std::error_code& why) {

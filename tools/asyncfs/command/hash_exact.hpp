@@ -16,8 +16,8 @@ namespace tool {
 
 class unlisted_search {
  public:
-  unlisted_search(const hash_command& command, verdict_form form, messages& say)
-      : command_(command), form_(form), say_(say) {}
+  unlisted_search(const hash_command& command, verdict_style style, messages& say)
+      : command_(command), style_(style), say_(say) {}
 
   // A listed file. Before `run`; one thread at a time.
   void take_file(std::string_view name);
@@ -37,7 +37,7 @@ class unlisted_search {
   [[nodiscard]] bool listed(std::string_view normalised_name) const;
 
   const hash_command& command_;
-  const verdict_form form_;
+  const verdict_style style_;
   messages& say_;
   known_names known_, trees_;
   bool any_tree_ = false;

@@ -83,17 +83,20 @@ std::string json_digests(std::span<const algorithm> which, std::span<const diges
   return made;
 }
 
-std::string verdict_line(const std::string& path, std::string_view verdict, verdict_form form) {
+std::string verdict_line(const std::string& path, std::string_view verdict, verdict_style style) {
   std::string line;
-  switch (form) {
+  switch (style.form) {
     case verdict_form::json:
       json_line(line).text("type", "check").bytes("path", path).text("verdict", verdict).end();
       return line;
     case verdict_form::terminal: line = shell_quoted_if_needed(path); break;
     case verdict_form::plain: line = path.find('\n') == std::string::npos ? path : "\\" + escaped(path); break;
   }
+  const bool red = style.coloured && verdict.starts_with("FAILED");
   line += ": ";
+  if (red) line += "\x1b[31m";
   line += verdict;
+  if (red) line += "\x1b[0m";
   line += '\n';
   return line;
 }

@@ -41,7 +41,11 @@ void append_tree_line(std::string& to, char end, tree_kind what, const digest_va
 // A name in what is said of a listed file: as coreutils write it into pipes; on a terminal, such that it cannot do
 // anything there.
 enum class verdict_form : std::uint8_t { plain, terminal, json };
-[[nodiscard]] std::string verdict_line(const std::string& path, std::string_view verdict, verdict_form form);
+struct verdict_style {
+  verdict_form form = verdict_form::plain;
+  bool coloured = false;  // failures are red
+};
+[[nodiscard]] std::string verdict_line(const std::string& path, std::string_view verdict, verdict_style style);
 
 // What one line of a list says.
 struct listed_file {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 
 namespace tool {
 
@@ -78,6 +79,12 @@ std::string grouped(std::uint64_t number) {
 bool shows_progress(when wanted, bool results_on_standard_output) {
   if (wanted != when::automatic) return wanted == when::always;
   return ::isatty(STDERR_FILENO) == 1 && !(results_on_standard_output && ::isatty(STDOUT_FILENO) == 1);
+}
+
+bool has_colours(when wanted) {
+  if (wanted != when::automatic) return wanted == when::always;
+  const char* const refused = std::getenv("NO_COLOR");
+  return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
 }
 
 asyncfs::task<void> show_progress(job& of, asyncfs::walk& tree, bool at_once) {
