@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <regex>
 #include <set>
 
@@ -59,8 +60,40 @@ std::vector<int> errors_of(opcode code) {
   return errors;
 }
 
+enum class way { awaited, as_result, callback };
+
+// How an operation ended that was waited for in one of the ways.
+struct ending {
+  int error = 0;
+  std::string words;  // of what was thrown
+};
+
+template <class Make>
+task<void> wait_for(Make make, way how, asyncfs::loop& home, ending& told) {
+  if (how == way::awaited) {
+    try {
+      static_cast<void>(co_await make());
+    } catch (const std::system_error& e) {
+      told.error = e.code().value();
+      told.words = e.what();
+    }
+  } else if (how == way::as_result) {
+    const auto r = co_await asyncfs::as_result(make());
+    told.error = r ? 0 : r.error().value();
+  } else {
+    asyncfs::event called;
+    asyncfs::start(home, make(), [&called, &told](auto result) {
+      told.error = result ? 0 : result.error().value();
+      called.set();
+    });
+    co_await called.wait();
+    CHECK(home.in_flight() == 0);
+  }
+}
+
 // Awaits, awaits as a result, and starts with a callback: each gets the error that the operation was failed with.
 struct fails_every_way {
+  using any_wait = std::function<task<void>(way, ending&)>;
   place& at;
   ring_faults& faults;
   std::set<opcode>& covered;
@@ -68,49 +101,27 @@ struct fails_every_way {
   template <class Make>
   task<void> operator()(Make make) {
     using operation = std::invoke_result_t<Make&>;
-    return run<typename operation::kind_type>(at, faults, covered, make);
+    covered.insert(operation::kind_type::code);
+    return run(faults, operation::kind_type::code,
+               [make, this](way how, ending& told) { return wait_for(make, how, at.home, told); });
   }
 
-  template <class Kind, class Make>
-  static task<void> run(place& at, ring_faults& faults, std::set<opcode>& covered, Make make) {
-    const std::string name(asyncfs::describe(Kind::code).name);
-    covered.insert(Kind::code);
-    for (const int injected : errors_of(Kind::code)) {
+  static task<void> run(ring_faults& faults, opcode code, any_wait wait) {
+    const std::string name(asyncfs::describe(code).name);
+    for (const int injected : errors_of(code)) {
       INFO(name << ", " << std::strerror(injected));
       // What was interrupted is asked for again, where that can do no harm; then another error shows.
-      const bool again = injected == EINTR && Kind::code != opcode::close && Kind::code != opcode::connect;
+      const bool again = injected == EINTR && code != opcode::close && code != opcode::connect;
       const int error = again ? EIO : injected;
-      const auto strike = [&faults, injected, again] {
+      for (const way how : {way::awaited, way::as_result, way::callback}) {
         faults.clear();
-        faults.fail(1, Kind::code, injected);
-        if (again) faults.fail(2, Kind::code, EIO);
-      };
-      strike();
-      int thrown = 0;
-      std::string words;
-      try {
-        static_cast<void>(co_await make());
-      } catch (const std::system_error& e) {
-        thrown = e.code().value();
-        words = e.what();
+        faults.fail(1, code, injected);
+        if (again) faults.fail(2, code, EIO);
+        ending told;
+        co_await wait(how, told);
+        CHECK(told.error == error);
+        if (how == way::awaited) CHECK_THAT(told.words, Catch::StartsWith(name));
       }
-      CHECK(thrown == error);
-      CHECK_THAT(words, Catch::StartsWith(name));
-
-      strike();
-      const auto r = co_await asyncfs::as_result(make());
-      CHECK((r ? 0 : r.error().value()) == error);
-
-      strike();
-      int called_with = 0;
-      asyncfs::event called;
-      asyncfs::start(at.home, make(), [&called, &called_with](auto result) {
-        called_with = result ? 0 : result.error().value();
-        called.set();
-      });
-      co_await called.wait();
-      CHECK(called_with == error);
-      CHECK(at.home.in_flight() == 0);
       faults.clear();
     }
   }
