@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
@@ -56,6 +57,21 @@ std::optional<std::string> unescaped(std::string_view text) {
 std::optional<std::string> parse_path(std::string_view text, bool escaped) {
   if (text.empty() || text.find('\0') != std::string_view::npos) return std::nullopt;
   return escaped ? unescaped(text) : std::string(text);
+}
+
+// OpenSSL 3 has names of its own for some, and newer coreutils read them too.
+constexpr std::pair<std::string_view, algorithm> other_tags[] = {
+    {"SHA2-224", algorithm::sha224}, {"SHA2-256", algorithm::sha256},     {"SHA2-384", algorithm::sha384},
+    {"SHA2-512", algorithm::sha512}, {"BLAKE2B-512", algorithm::blake2b},
+};
+
+const algorithm_info* take_any_tag(std::string_view& rest) noexcept {
+  for (const auto& [tag, which] : other_tags)
+    if (rest.starts_with(tag)) {
+      rest.remove_prefix(tag.size());
+      return &describe(which);
+    }
+  return take_tag(rest);
 }
 
 }  // namespace
@@ -170,7 +186,7 @@ std::optional<listed_file> line_parser::parse(std::string_view line) {
 // "TAG (path) = HEX"; the last ')' ends the path, which may have others.
 std::optional<listed_file> line_parser::parse_tagged(std::string_view rest, bool escaped) const {
   const auto tree = take_tree_tag(rest);
-  const algorithm_info* const info = tree ? &describe(tree->which) : take_tag(rest);
+  const algorithm_info* const info = tree ? &describe(tree->which) : take_any_tag(rest);
   if (info == nullptr || (only_ && *only_ != info->which)) return std::nullopt;
   if (rest.starts_with(' ')) rest.remove_prefix(1);
   if (!rest.starts_with('(')) return std::nullopt;

@@ -1,8 +1,14 @@
 #include "pipeline/report.hpp"
 
+#include <limits.h>
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <utility>
 
 namespace tool {
+
+using namespace std::string_view_literals;
 
 namespace {
 
@@ -11,7 +17,22 @@ constexpr std::size_t most_held = std::size_t{8} << 20;  // bytes that wait for 
 constexpr std::size_t enough_to_write = std::size_t{64} << 10;
 constexpr std::size_t most_unwritten = std::size_t{1} << 20;  // bytes in order that wait for the writer
 
+bool is_pipe(int fd) {
+  struct stat status{};
+  return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+// How many bytes of the text to write at once so that no line is broken by another process that writes into the same
+// pipe: whole lines, no more than a pipe takes in one piece, unless a single line is longer.
+std::size_t unbroken(std::string_view text) {
+  if (text.size() <= PIPE_BUF) return text.size();
+  const std::size_t end = text.substr(0, PIPE_BUF).find_last_of("\n\0"sv);
+  return end != std::string_view::npos ? end + 1 : std::min(text.find('\n'), text.size() - 1) + 1;
+}
+
 }  // namespace
+
+report::report(int fd, order how) : out_(fd), pipe_(is_pipe(fd)), ordered_(how == order::of_the_walk) {}
 
 std::error_code report::error() const {
   if (!failed_.load(std::memory_order_relaxed)) return {};
@@ -82,7 +103,8 @@ asyncfs::task<void> report::finish(std::string last) {
 
 asyncfs::task<std::error_code> report::write_whole(std::string_view text) {
   while (!text.empty()) {
-    const auto written = co_await asyncfs::as_result(out_.write(std::as_bytes(std::span(text))));
+    const std::string_view piece = pipe_ ? text.substr(0, unbroken(text)) : text;
+    const auto written = co_await asyncfs::as_result(out_.write(std::as_bytes(std::span(piece))));
     if (!written) co_return written.error();
     text.remove_prefix(*written);
   }

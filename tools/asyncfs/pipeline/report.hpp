@@ -20,7 +20,7 @@ class report {
  public:
   enum class order : std::uint8_t { as_it_comes, of_the_walk };
 
-  report(int fd, order how) : out_(fd), ordered_(how == order::of_the_walk) {}
+  report(int fd, order how);
   report(const report&) = delete;
   report& operator=(const report&) = delete;
   ~report() { static_cast<void>(out_.release()); }  // the descriptor is the caller's
@@ -43,6 +43,7 @@ class report {
   asyncfs::task<std::error_code> write_whole(std::string_view text);
 
   asyncfs::file out_;
+  const bool pipe_;  // lines are not broken by other writers
   const bool ordered_;
   mutable asyncfs::short_lock mutex_;
   asyncfs::event_count moved_;
