@@ -177,6 +177,12 @@ digest_value::digest_value(std::span<const unsigned char> from) : size(from.size
   std::ranges::copy(from, bytes.begin());
 }
 
+std::string digest_value::hexadecimal() const {
+  std::string text;
+  append_hexadecimal(text);
+  return text;
+}
+
 void digest_value::append_hexadecimal(std::string& to) const {
   static constexpr char digits[] = "0123456789abcdef";
   std::array<char, 2 * most_digest_bytes> text;

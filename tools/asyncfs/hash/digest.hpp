@@ -23,6 +23,7 @@ struct digest_value {
   explicit digest_value(std::span<const unsigned char> from);
   [[nodiscard]] std::span<const unsigned char> view() const noexcept { return {bytes.data(), size}; }
   void append_hexadecimal(std::string& to) const;        // in lower case
+  [[nodiscard]] std::string hexadecimal() const;
   bool operator==(const digest_value&) const = default;  // what is past `size` is zero
 };
 
