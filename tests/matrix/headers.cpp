@@ -92,6 +92,7 @@ const std::map<std::string, std::string>& no_rows() {
       {"spawn", "begins what is awaited as a future"},
       {"for_each_concurrent", "runs the caller's tasks"},
       {"event_count.after", "not cancelled by its scope"},
+      {"copy_observer.copied", "the caller's own, which copy_file awaits"},
       {"walk.drive", "run beside walk.next"},
       {"walk.list", "private"},
       {"walk.list_roots", "private"},
