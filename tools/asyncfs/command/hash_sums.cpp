@@ -73,7 +73,8 @@ class sum_printer {
   void append(std::string& lines, const file_digester::outcome& outcome, const std::string& path) const {
     if (style_.form == sum_form::json) return append_object(lines, outcome, path);
     // On a terminal a name must not do anything.
-    const std::string shown = style_.to_terminal ? printable(path) : path;
+    const std::string safe = style_.to_terminal ? printable(path) : std::string();
+    const std::string& shown = style_.to_terminal ? safe : path;
     line_style how = style_.line;
     if (shown != path) how.end = '\0';  // it is escaped already
     for (std::size_t i = 0; i < which_.size(); ++i) {

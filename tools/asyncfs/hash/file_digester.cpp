@@ -12,7 +12,6 @@ namespace tool {
 
 namespace {
 
-constexpr std::size_t read_piece = std::size_t{64} << 10;      // stays in the second-level cache
 constexpr std::uint64_t sparse_from = std::uint64_t{1} << 20;  // below, looking for holes costs more than reading them
 constexpr std::uint64_t large_from = std::uint64_t{4} << 20;   // below, handing pieces to other threads gains nothing
 constexpr unsigned bytes_a_block = 512;                        // of st_blocks
@@ -40,12 +39,13 @@ lane_queue* loop_share::lanes_of(algorithm which) {
   return one.queue.get();
 }
 
-file_digester::file_digester(std::shared_ptr<loop_share> share)
-    : share_(std::move(share)), buffer_(std::make_unique_for_overwrite<std::byte[]>(read_piece)) {}
+file_digester::file_digester(std::shared_ptr<loop_share> share) : share_(std::move(share)) {}
 
 asyncfs::task<file_digester::outcome> file_digester::digest(const asyncfs::file& source, stability begun,
                                                             std::span<const algorithm> which) {
   using kind = outcome::kind;
+  const read_buffers::lease lease(share_->buffers);
+  buffer_ = lease.bytes();
   std::optional<asyncfs::file_status> before;
   for (;;) {
     const reading read = co_await read_all(source, which);
@@ -64,6 +64,8 @@ asyncfs::task<file_digester::outcome> file_digester::digest(const asyncfs::file&
 
 asyncfs::task<file_digester::outcome> file_digester::digest_stream(const asyncfs::file& source,
                                                                    std::span<const algorithm> which) {
+  const read_buffers::lease lease(share_->buffers);
+  buffer_ = lease.bytes();
   values_.assign(which.size(), {});
   begin(which);
   const reading read = co_await read_on(source, which, asyncfs::stream_position);
@@ -110,13 +112,13 @@ asyncfs::task<file_digester::reading> file_digester::read_all(const asyncfs::fil
                                                               std::span<const algorithm> which) {
   values_.assign(which.size(), {});
   begin(which);
-  const auto first = co_await share_->whole.read_at(source, {buffer_.get(), read_piece}, 0);
+  const auto first = co_await share_->whole.read_at(source, buffer_, 0);
   if (!first && first.error().value() != ESPIPE) co_return reading{.error = first.error()};
   if (first) {
-    const std::span<const std::byte> bytes(buffer_.get(), *first);
+    const std::span<const std::byte> bytes = buffer_.first(*first);
     const auto status = co_await asyncfs::as_result(source.status());
     if (!status) co_return reading{.error = status.error()};
-    const bool whole = *first == 0 || (*first < read_piece && status->is_regular() && status->size == *first);
+    const bool whole = *first == 0 || (*first < buffer_.size() && status->is_regular() && status->size == *first);
     if (has_blake3_tree && is_large(*status) && which.size() == 1 && which.front() == algorithm::blake3) {
       share_->whole.moved_back(*first);
       co_return co_await read_large(source, which, 0);
@@ -167,7 +169,6 @@ asyncfs::task<file_digester::extent> file_digester::next_extent(const asyncfs::f
 asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file& source,
                                                              std::span<const algorithm> which, std::uint64_t offset) {
   const bool stream = offset == asyncfs::stream_position;
-  const std::span<std::byte> buffer(buffer_.get(), read_piece);
   std::uint64_t size = stream ? 0 : offset;
   std::uint64_t data_until = 0;  // beyond, a hole may begin
   bool may_have_holes = false;
@@ -176,7 +177,7 @@ asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file
     const auto status = co_await asyncfs::as_result(source.status());
     if (!status) co_return reading{.error = status.error()};
     may_have_holes = has_holes(*status);
-    if (is_large(*status)) beside_until = status->size - large_from + read_piece + 1;
+    if (is_large(*status)) beside_until = status->size - large_from + buffer_.size() + 1;
   }
   for (;;) {
     if (size < beside_until && better_beside(which)) co_return co_await read_large(source, which, size);
@@ -187,11 +188,11 @@ asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file
       data_until = next.end;
       may_have_holes = next.end > next.begin;
     }
-    const auto got = co_await share_->whole.read_at(source, buffer, stream ? asyncfs::stream_position : size);
+    const auto got = co_await share_->whole.read_at(source, buffer_, stream ? asyncfs::stream_position : size);
     if (!got) co_return reading{.error = got.error()};
-    co_await add(buffer.first(*got), which, false);
+    co_await add(buffer_.first(*got), which, false);
     size += *got;
-    if (*got == read_piece) continue;
+    if (*got == buffer_.size()) continue;
     // Short: the end, if nothing came or the size says so too.
     const auto status = co_await asyncfs::as_result(source.status());
     if (!status) co_return reading{.error = status.error()};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "hash/lane_queue.hpp"
+#include "hash/read_buffers.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/stability.hpp"
 
@@ -24,6 +25,7 @@ class loop_share {
   job& whole;
   // The thread's vector lanes; null where they gain nothing.
   lane_queue* lanes_of(algorithm which);
+  read_buffers buffers;
   // Permits for files that take large buffers.
   static constexpr std::size_t most_large_files = 4;
   asyncfs::semaphore large_files{most_large_files};
@@ -75,7 +77,7 @@ class file_digester {
   bool better_beside(std::span<const algorithm> which);
 
   std::shared_ptr<loop_share> share_;
-  std::unique_ptr<std::byte[]> buffer_;
+  std::span<std::byte> buffer_;  // while a file is digested
   std::array<std::unique_ptr<class digest>, algorithm_table.size()> digests_;
   std::vector<digest_value> values_;
 };

@@ -34,7 +34,8 @@ known_names::known_names() {
 
 known_names::mark known_names::mark_of(std::string_view name) const noexcept {
   const XXH128_hash_t made = XXH3_128bits_withSecret(name.data(), name.size(), secret_.data(), secret_.size());
-  return {made.high64, made.low64};
+  return {{static_cast<std::uint32_t>(made.high64), static_cast<std::uint32_t>(made.low64),
+           static_cast<std::uint32_t>(made.low64 >> 32)}};
 }
 
 void known_names::add(std::string_view normalised_name) {

@@ -1,7 +1,7 @@
-// The names that a list holds, to be asked for later: 16 bytes each, however long they are.
+// The names that a list holds, to be asked for later: 12 bytes each, however long they are.
 //
-// Kept as 128-bit XXH3 digests under a secret that is drawn anew each time, so that nobody can choose a name that passes
-// for another. Names are told apart after normalising. Adding is for one thread at a time; asking, for any.
+// Kept as 96 bits of their XXH3 digests under a secret that is drawn anew each time, so that nobody can choose a name
+// that passes for another. Names are told apart after normalising. Adding is for one thread at a time; asking, for any.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class known_names {
 
  private:
   struct mark {
-    std::uint64_t high, low;
+    std::array<std::uint32_t, 3> words;
     auto operator<=>(const mark&) const = default;
   };
   [[nodiscard]] mark mark_of(std::string_view name) const noexcept;

@@ -67,7 +67,8 @@ asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view tex
           ++head_;
           while (!window_.empty() && (window_.front().done || !window_.front().text.empty())) {
             held_ -= window_.front().text.size();
-            ready_ += std::exchange(window_.front().text, {});
+            ready_ += window_.front().text;
+            window_.front().text.clear();
             if (!window_.front().done) break;  // the new head: what it has so far is out, the rest streams
             window_.pop_front();
             ++head_;
@@ -126,7 +127,7 @@ asyncfs::task<void> report::flush(bool all) {
       } else {
         if (ready_.size() < (all ? 1 : enough_to_write)) co_return;
         writing_ = true;
-        text.swap(ready_);
+        text = std::exchange(ready_, std::move(spare_));
       }
     }
     if (wait) {
@@ -139,6 +140,8 @@ asyncfs::task<void> report::flush(bool all) {
     {
       const std::lock_guard lock(mutex_);
       writing_ = false;
+      text.clear();
+      spare_ = std::move(text);
       if (failed) error_ = failed;
       if (failed) failed_.store(true, std::memory_order_relaxed);
     }

@@ -51,6 +51,7 @@ class report {
   std::deque<waiting> window_;          // window_[0] is the head's
   std::size_t held_ = 0;                // bytes in the window behind the head
   std::string ready_;                   // in order, to be written
+  std::string spare_;                   // empty: memory for the next `ready_`
   bool writing_ = false;
   bool somebody_waits_ = false;  // for the head to move; set before waiting, with mutex_ held
   std::error_code error_;
