@@ -237,7 +237,7 @@ template <class Test>
 void with_all_lanes(Test test) {
   for (const algorithm which : all_available()) {
     if (!tool::sha_digest::computes(which)) continue;
-    for (const tool::lane_functions& by : tool::lane_functions::here()) {
+    for (const tool::lane_unit& by : tool::lane_unit::here(tool::sha_digest(which).family())) {
       INFO(describe(which).name << " in registers of " << by.register_bytes << " bytes");
       test(which, by);
     }
@@ -251,7 +251,7 @@ std::size_t length_of(std::size_t i) { return i < 300 ? i : i * 7919 % (longest 
 
 TEST_CASE("vector lanes give the digests that one message after the other gives") {
   const auto bytes = some_bytes(longest);
-  with_all_lanes([&bytes](algorithm which, const tool::lane_functions& by) {
+  with_all_lanes([&bytes](algorithm which, const tool::lane_unit& by) {
     std::size_t done = 0;
     digest_lanes lanes(tool::sha_digest(which).family(), by, [&done](digest_lanes::piece&) { ++done; });
     for (const std::size_t count : {1u, 2u, 15u, 16u, 17u, 400u}) {
@@ -277,7 +277,7 @@ TEST_CASE("vector lanes give the digests that one message after the other gives"
 
 TEST_CASE("a message that comes in pieces may go through lanes and past them in turns") {
   const auto bytes = some_bytes(longest);
-  with_all_lanes([&bytes](algorithm which, const tool::lane_functions& by) {
+  with_all_lanes([&bytes](algorithm which, const tool::lane_unit& by) {
     digest_lanes lanes(tool::sha_digest(which).family(), by, [](digest_lanes::piece&) {});
     // Whole blocks, so that the lanes can go on; all but the last, which is of any length, and may be empty.
     const std::size_t lengths[] = {128, 4096, 640, 1280, 256};

@@ -102,7 +102,7 @@ TEST_CASE("published vectors are met in vector lanes, side by side with each oth
   for (vector& one : kept_vectors())
     if (tool::sha_digest::computes(one.which)) by_algorithm[one.which].push_back(std::move(one));
   for (const auto& [which, vectors] : by_algorithm)
-    for (const tool::lane_functions& by : tool::lane_functions::here()) {
+    for (const tool::lane_unit& by : tool::lane_unit::here(tool::sha_digest(which).family())) {
       digest_lanes lanes(tool::sha_digest(which).family(), by, [](digest_lanes::piece&) {});
       std::vector<std::unique_ptr<digest>> digests;
       std::vector<digest_lanes::piece> pieces(vectors.size());

@@ -7,30 +7,47 @@ namespace tool {
 
 namespace {
 
-std::size_t lanes_in(sha_family family, const lane_functions& by) noexcept {
+std::size_t lanes_in(sha_family family, const lane_unit& by) noexcept {
   return by.register_bytes / (family == sha_family::sha512 ? sizeof(std::uint64_t) : sizeof(std::uint32_t));
 }
 
-// With fewer lanes busy, OpenSSL is quicker one message after the other: it has instructions for SHA-1 and SHA-256 on
-// most CPUs, and none for SHA-512.
-std::size_t fewest_worthwhile(sha_family family) noexcept {
-  return family == sha_family::sha512 ? 3 : lane_functions::cpu_has_sha_instructions() ? 6 : 4;
+constexpr std::size_t some_lanes = lane_unit::instructions_register / sizeof(std::uint32_t);
+constexpr std::size_t some_worthwhile_from = 3;  // in some_lanes; OpenSSL is as quick with two, one after the other
+
+// With fewer lanes busy, one message after the other is quicker, or some_lanes: there are instructions for SHA-1 and
+// SHA-256 on most CPUs, and none for SHA-512.
+std::size_t fewest_worthwhile(sha_family family, const lane_unit& by) noexcept {
+  if (by.register_bytes == lane_unit::instructions_register) return some_worthwhile_from;
+  return family == sha_family::sha512 ? 3 : lane_unit::cpu_has_sha_instructions() ? 6 : 4;
+}
+
+lane_function instructions_for(sha_family family) {
+  for (const lane_unit& one : lane_unit::here(family))
+    if (one.register_bytes == lane_unit::instructions_register) return one.run;
+  return nullptr;
 }
 
 }  // namespace
 
 std::unique_ptr<digest_lanes> digest_lanes::make(algorithm which, done_handler done) {
-  const auto here = lane_functions::here();
-  if (!sha_digest::computes(which) || here.empty()) return nullptr;
+  if (!sha_digest::computes(which)) return nullptr;
   const sha_family family = sha_digest(which).family();
-  // Eight lanes of 32 bits are no quicker than these instructions.
-  const bool wide = here.front().register_bytes == lane_functions::widest_register;
-  if (!wide && (family == sha_family::sha512 || lane_functions::cpu_has_sha_instructions())) return nullptr;
-  return std::make_unique<digest_lanes>(family, here.front(), std::move(done));
+  for (const lane_unit& one : lane_unit::here(family)) {
+    // Eight lanes of 32 bits are no quicker than one message after the other by the instructions.
+    const bool gains = one.register_bytes == lane_unit::widest_register ||
+                       one.register_bytes == lane_unit::instructions_register ||
+                       (family != sha_family::sha512 && !lane_unit::cpu_has_sha_instructions());
+    if (gains) return std::make_unique<digest_lanes>(family, one, std::move(done));
+  }
+  return nullptr;
 }
 
-digest_lanes::digest_lanes(sha_family family, const lane_functions& by, done_handler done)
-    : family_(family), run_(by.of(family)), worthwhile_from_(fewest_worthwhile(family)), done_(std::move(done)) {
+digest_lanes::digest_lanes(sha_family family, const lane_unit& by, done_handler done)
+    : family_(family),
+      run_(by.run),
+      run_some_(instructions_for(family)),
+      worthwhile_from_(fewest_worthwhile(family, by)),
+      done_(std::move(done)) {
   free_.reserve(most_lanes);
   busy_.reserve(most_lanes);
   for (std::size_t lane = lanes_in(family, by); lane-- > 0;) free_.push_back(lane);
@@ -56,20 +73,15 @@ bool digest_lanes::next_blocks(piece& one) {
 
 void digest_lanes::submit(piece& next) {
   if (!next_blocks(next)) return done_(next);
-  enter(free_.back(), next);
-  busy_.push_back(free_.back());
-  free_.pop_back();
+  enter(next);
   if (free_.empty()) run();
 }
 
 void digest_lanes::flush() {
   while (worthwhile()) run();
+  while (run_some_ != nullptr && busy() >= some_worthwhile_from) run_some();
   while (!busy_.empty()) {
-    const std::size_t lane = busy_.back();
-    piece& one = *lanes_[lane];
-    leave(lane);
-    busy_.pop_back();
-    free_.push_back(lane);
+    piece& one = leave(busy_.size() - 1);
     do {
       one.into->add_blocks(one.next, one.blocks * one.into->block_bytes());
     } while (next_blocks(one));
@@ -93,47 +105,74 @@ void get(std::span<const std::byte> state, std::size_t lane, std::size_t lanes, 
 
 }  // namespace
 
-void digest_lanes::enter(std::size_t lane, piece& one) {
+void digest_lanes::enter(piece& one) {
+  const std::size_t lanes = busy_.size() + free_.size(), lane = free_.back();
+  busy_.push_back(lane);
+  free_.pop_back();
   lanes_[lane] = &one;
-  const std::size_t lanes = busy_.size() + free_.size();
   family_ == sha_family::sha512 ? put<std::uint64_t>(state_, lane, lanes, one.into->state())
                                 : put<std::uint32_t>(state_, lane, lanes, one.into->state());
 }
 
-void digest_lanes::leave(std::size_t lane) noexcept {
-  const std::size_t lanes = busy_.size() + free_.size();
-  family_ == sha_family::sha512 ? get<std::uint64_t>(state_, lane, lanes, lanes_[lane]->into->state())
-                                : get<std::uint32_t>(state_, lane, lanes, lanes_[lane]->into->state());
+digest_lanes::piece& digest_lanes::leave(std::size_t place) {
+  const std::size_t lanes = busy_.size() + free_.size(), lane = busy_[place];
+  busy_[place] = busy_.back();
+  busy_.pop_back();
+  free_.push_back(lane);
+  piece& one = *std::exchange(lanes_[lane], nullptr);
+  family_ == sha_family::sha512 ? get<std::uint64_t>(state_, lane, lanes, one.into->state())
+                                : get<std::uint32_t>(state_, lane, lanes, one.into->state());
+  return one;
 }
 
-// Until the first of the pieces is done, and any that are done then. Idle lanes compute what nobody asks for.
+void digest_lanes::add_shortest(std::span<piece* const> pieces, lane_function by, void* state) {
+  const piece* shortest = nullptr;
+  for (const piece* const one : pieces)
+    if (one != nullptr && (shortest == nullptr || one->blocks < shortest->blocks)) shortest = one;
+  const std::size_t blocks = shortest->blocks;
+  // Idle lanes compute what nobody asks for. They must not read past the piece that they copy.
+  std::array<const unsigned char*, most_lanes> in;
+  for (std::size_t i = 0; i < pieces.size(); ++i) in[i] = (pieces[i] != nullptr ? pieces[i] : shortest)->next;
+  by(state, in.data(), blocks);
+  for (piece* const one : pieces) {
+    if (one == nullptr) continue;
+    one->next += blocks * one->into->block_bytes();
+    one->blocks -= blocks;
+  }
+}
+
+// Until the first of the pieces is done, and any that are done then.
 void digest_lanes::run() {
-  const std::size_t block = family_ == sha_family::sha512 ? 128 : 64;
+  const std::size_t lanes = busy_.size() + free_.size();
   for (bool ended = false; !ended;) {
-    std::array<const unsigned char*, most_lanes> in;
-    in.fill(lanes_[busy_.front()]->next);
-    std::size_t blocks = lanes_[busy_.front()]->blocks;
-    for (const std::size_t lane : busy_) {
-      in[lane] = lanes_[lane]->next;
-      blocks = std::min(blocks, lanes_[lane]->blocks);
-    }
-    // An idle lane must not read past the piece that it copies: it is as long as the shortest at least.
-    run_(state_.data(), in.data(), blocks);
-    for (const std::size_t lane : busy_) {
-      lanes_[lane]->next += blocks * block;
-      lanes_[lane]->blocks -= blocks;
-    }
+    add_shortest(std::span(lanes_).first(lanes), run_, state_.data());
     for (std::size_t i = busy_.size(); i-- > 0;) {
-      const std::size_t lane = busy_[i];
-      piece& one = *lanes_[lane];
+      piece& one = *lanes_[busy_[i]];
       if (one.blocks != 0 || next_blocks(one)) continue;
-      leave(lane);
-      busy_[i] = busy_.back();
-      busy_.pop_back();
-      free_.push_back(lane);
+      leave(i);
       ended = true;
       done_(one);
     }
+  }
+}
+
+// The same of the last few, in lanes of their own.
+void digest_lanes::run_some() {
+  alignas(lane_unit::instructions_register) std::array<std::byte, 8 * lane_unit::instructions_register> state{};
+  std::array<piece*, some_lanes> some{};
+  const std::size_t count = std::min(busy(), some_lanes);
+  for (std::size_t i = 0; i < count; ++i) {
+    some[i] = &leave(busy_.size() - 1);
+    put<std::uint32_t>(state, i, some_lanes, some[i]->into->state());
+  }
+  add_shortest(some, run_some_, state.data());
+  for (std::size_t i = 0; i < count; ++i) {
+    piece& one = *some[i];
+    get<std::uint32_t>(state, i, some_lanes, one.into->state());
+    if (one.blocks != 0 || next_blocks(one))
+      enter(one);
+    else
+      done_(one);
   }
 }
 
