@@ -1,23 +1,28 @@
 // Floor for `hash -a sha256`: open, read, one fstat after the last read, SHA-256, close. Prints 'HEX  PATH' lines.
 //
 // usage: floor_hash DIR... [--rings N] [--depth N] [--batch N] [--walkers N] [--sort 0|1] [--digest KIND] [--fstat KIND]
-//   --digest   streams (four files at once, see sha256_streams.hpp; the default where the processor can), low (SHA256_Init, Update, Final), init (EVP_DigestInit_ex a file), again (the same with a null type),
+//   --digest   lanes (many files at once, by the functions that the tool has; the default where the processor can), low (SHA256_Init, Update, Final), init (EVP_DigestInit_ex a file), again (the same with a null type),
 //              copy (EVP_MD_CTX_copy_ex of an initialised context), implicit (EVP_sha256(): a fetch a file), none (do not hash)
 //   --fstat    call (the plain system call, at the end), read (a second read that returns 0 instead), none (not safe)
 #define OPENSSL_SUPPRESS_DEPRECATED  // SHA256_*: deprecated in 3.0, and measured here against EVP
-#include <cpuid.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <time.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "floor_tree.hpp"
-#include "sha256_streams.hpp"
+#include "hash/lane_functions.hpp"
 
 namespace {
 
-enum class Digest { streams, low, init, again, copy, implicit, none };
+enum class Digest { lanes, low, init, again, copy, implicit, none };
+// FIPS 180-4, 5.3.3.
+constexpr std::uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
 enum class End { call, read, none };
 
 // One running SHA-256. A slot keeps its context for all its files.
@@ -79,7 +84,7 @@ bool surely_unchanged(const struct stat& st, std::uint64_t size, const timespec&
 struct Hash {
   struct Slot : floors::Slot {
     unsigned context = 0;  // 1 + the index of its context; 0 before the first read
-    // For --digest streams: what is left to hash before the next step.
+    // For --digest lanes: what is left to hash before the next step.
     std::uint32_t state[8];
     const unsigned char* data;
     std::size_t blocks;
@@ -99,7 +104,7 @@ struct Hash {
       floors::fail("read", &slot.dir(), slot.name, -result);
       return done(ring, slot);
     }
-    if (Sha256::kind == Digest::streams) return was_read(ring, slot, static_cast<std::size_t>(result));
+    if (Sha256::kind == Digest::lanes) return was_read(ring, slot, static_cast<std::size_t>(result));
     if (!slot.context) {
       slot.context = take();
       contexts[slot.context - 1]->start();
@@ -126,54 +131,20 @@ struct Hash {
     done(ring, slot);
   }
 
-  // Hashes all that was read in this round, four files side by side.
+  // Hashes all that was read in this round, many files side by side.
   void round_end(floors::Ring<Hash>& ring) {
-    constexpr std::size_t lanes = 4;
-    Slot* lane[lanes];
+    std::array<Slot*, most_lanes> lane;
     std::size_t used = 0;
     while (!ready.empty() || used) {
-      while (used < lanes && !ready.empty()) {
+      while (used < most_lanes && !ready.empty()) {
         lane[used++] = ready.back();
         ready.pop_back();
       }
-      std::size_t blocks = SIZE_MAX;
-      std::uint32_t* states[lanes];
-      const unsigned char* data[lanes];
-      for (std::size_t i = 0; i < used; ++i) {
-        blocks = std::min(blocks, lane[i]->blocks);
-        states[i] = lane[i]->state;
-        data[i] = lane[i]->data;
-      }
-      if (blocks) {
-        switch (used) {
-          case 1: sha256::add_blocks<1>(states, data, blocks); break;
-          case 2: sha256::add_blocks<2>(states, data, blocks); break;
-          case 3: sha256::add_blocks<3>(states, data, blocks); break;
-          case 4: sha256::add_blocks<4>(states, data, blocks); break;
-        }
-      }
-      for (std::size_t i = used; i-- > 0;) {
-        Slot& slot = *lane[i];
-        slot.data += blocks * 64;
-        slot.blocks -= blocks;
-        if (slot.blocks) continue;
-        if (slot.end && slot.tail_blocks) {
-          slot.data = slot.tail;
-          slot.blocks = std::exchange(slot.tail_blocks, 0);
-          continue;
-        }
+      const bool few = used < worthwhile_in_wide;
+      const std::size_t now = add_shortest({lane.data(), few ? std::min(used, few_lanes) : used}, few);
+      for (std::size_t i = now; i-- > 0;) {
+        if (!end_of_piece(ring, *lane[i])) continue;
         lane[i] = lane[--used];
-        if (!slot.end) {
-          ring.read(slot);
-          continue;
-        }
-        unsigned char digest[32];
-        for (int w = 0; w < 8; ++w) {
-          const std::uint32_t big_endian = __builtin_bswap32(slot.state[w]);
-          std::memcpy(digest + 4 * w, &big_endian, 4);
-        }
-        print(slot, digest);
-        ring.finish(slot);
       }
     }
   }
@@ -181,10 +152,57 @@ struct Hash {
   timespec started{};  // an early bound for every open: the start of the run, as changes are not expected in it
 
  private:
+  static constexpr std::size_t most_lanes = tool::lane_unit::widest_register / 4, worthwhile_in_wide = 6;
+  static constexpr std::size_t few_lanes = tool::lane_unit::instructions_register / 4;
   std::vector<Slot*> ready;  // for round_end
 
+  // To each as many blocks as the shortest has left. How many slots that were.
+  static std::size_t add_shortest(std::span<Slot*> slots, bool few) {
+    const auto units = tool::lane_unit::here(tool::sha_family::sha256);
+    const tool::lane_unit& unit = few ? units.back() : units.front();
+    const std::size_t lanes = unit.register_bytes / 4;
+    slots = slots.first(std::min(slots.size(), lanes));
+    alignas(64) std::uint32_t state[8 * most_lanes]{};
+    const unsigned char* in[most_lanes];
+    std::size_t blocks = SIZE_MAX, shortest = 0;
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (slots[i]->blocks < blocks) shortest = i, blocks = slots[i]->blocks;
+      for (std::size_t w = 0; w < 8; ++w) state[w * lanes + i] = slots[i]->state[w];
+    }
+    for (std::size_t i = 0; i < lanes; ++i) in[i] = slots[i < slots.size() ? i : shortest]->data;
+    if (blocks) unit.run(state, in, blocks);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      for (std::size_t w = 0; w < 8; ++w) slots[i]->state[w] = state[w * lanes + i];
+      slots[i]->data += blocks * 64;
+      slots[i]->blocks -= blocks;
+    }
+    return slots.size();
+  }
+
+  // Whether the slot leaves the lanes: to be read on, or done.
+  bool end_of_piece(floors::Ring<Hash>& ring, Slot& slot) {
+    if (slot.blocks) return false;
+    if (slot.end && slot.tail_blocks) {
+      slot.data = slot.tail;
+      slot.blocks = std::exchange(slot.tail_blocks, 0);
+      return false;
+    }
+    if (!slot.end) {
+      ring.read(slot);
+      return true;
+    }
+    unsigned char digest[32];
+    for (int w = 0; w < 8; ++w) {
+      const std::uint32_t big_endian = __builtin_bswap32(slot.state[w]);
+      std::memcpy(digest + 4 * w, &big_endian, 4);
+    }
+    print(slot, digest);
+    ring.finish(slot);
+    return true;
+  }
+
   void was_read(floors::Ring<Hash>& ring, Slot& slot, std::size_t n) {
-    if (slot.done == 0) std::memcpy(slot.state, sha256::initial, sizeof slot.state);
+    if (slot.done == 0) std::memcpy(slot.state, initial, sizeof slot.state);
     slot.data = reinterpret_cast<const unsigned char*>(slot.buffer);
     slot.blocks = n / 64;
     slot.done += n;
@@ -248,9 +266,7 @@ Digest digest_named(const std::string& name) {
   if (name == "implicit") return Digest::implicit;
   if (name == "none") return Digest::none;
   if (name == "low") return Digest::low;
-  unsigned a, b, c, d;
-  const bool sha = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1) && __builtin_cpu_supports("sse4.1");
-  return sha ? Digest::streams : Digest::low;
+  return tool::lane_unit::here(tool::sha_family::sha256).empty() ? Digest::low : Digest::lanes;
 }
 
 }  // namespace
