@@ -160,6 +160,25 @@ void hashes(simulation& world) {
   require((status == 0) == !say.any_failure(), "the exit status does not say what was said");
 }
 
+// Not even at the beginning is more read than the rate allows.
+void keeps_the_rate(simulation& world) {
+  plant(world);
+  auto command = in_world<tool::hash_command>(world);
+  command.paths = {"/in"};
+  command.tree.bytes_a_second = 100'000 * (1 + world.choose(10));
+  const nowhere unread;
+  tool::messages say("asyncfs hash", unread.fd());
+  std::uint64_t bytes = 0;
+  for (const auto& [path, content] : world.files().list("/in"))
+    if (content != "/" && !content.starts_with("-> ")) bytes += content.size();
+  const asyncfs::steady_time began = world.now();
+  const int status = tool::run(command, say);
+  const std::chrono::duration<double> took = world.now() - began;
+  if (status == 0)
+    require(took.count() * static_cast<double>(command.tree.bytes_a_second) >= static_cast<double>(bytes) - 1,
+            "more was read than the rate allows");
+}
+
 // ---- grep ----------------------------------------------------------------------------------------------------------
 
 void greps(simulation& world) {
@@ -192,8 +211,8 @@ exploration explored(const char* name, const std::function<void(simulation&)>& s
   const auto began = std::chrono::steady_clock::now();
   const exploration result = explore(name, {.seeds = 400, .faults = plan}, scenario);
   const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  std::printf("%s: %llu seeds of 10,000, %llu operations, %.1f s\n", name, static_cast<unsigned long long>(result.seeds),
-              static_cast<unsigned long long>(result.operations), took);
+  std::printf("%s: %llu seeds of 10,000, %llu operations, %.1f s\n", name,
+              static_cast<unsigned long long>(result.seeds), static_cast<unsigned long long>(result.operations), took);
   return result;
 }
 
@@ -218,9 +237,10 @@ TEST_CASE("copy, hash and grep are right or say so, whatever the seed brings, an
   }
 }
 
-TEST_CASE("without faults the three commands succeed on every tree and in every order") {
+TEST_CASE("without faults the three commands succeed on every tree and in every order, and keep to a rate") {
   for (const auto& [name, scenario] :
-       {std::pair{"copy in peace", &copies}, std::pair{"hash in peace", &hashes}, std::pair{"grep in peace", &greps}}) {
+       {std::pair{"copy in peace", &copies}, std::pair{"hash in peace", &hashes}, std::pair{"grep in peace", &greps},
+        std::pair{"a limited rate", &keeps_the_rate}}) {
     INFO(name);
     const exploration result = explored(name, scenario, fault_plan::none());
     CHECK(result.failures == 0);

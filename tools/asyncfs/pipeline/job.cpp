@@ -22,8 +22,10 @@ asyncfs::task<void> job::pace(std::uint64_t bytes) {
   asyncfs::steady_time until;
   {
     const std::lock_guard lock(mutex_);
-    free_from_ = std::max(free_from_, at.home.now() - longest_lag) + takes;
-    until = free_from_;
+    const asyncfs::steady_time now = at.home.now();
+    // Nothing can be made up for at the beginning.
+    free_from_ = (free_from_ ? std::max(*free_from_, now - longest_lag) : now) + takes;
+    until = *free_from_;
   }
   co_await asyncfs::sleep_until(until);
 }

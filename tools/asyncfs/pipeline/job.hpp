@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "message.hpp"
@@ -58,7 +59,7 @@ class job {
   std::atomic<std::uint64_t> files_{0}, bytes_{0};
   std::atomic<int> signal_{0};
   asyncfs::short_lock mutex_;
-  asyncfs::steady_time free_from_{};  // for the next piece, where the rate is limited
+  std::optional<asyncfs::steady_time> free_from_;  // for the next piece, where the rate is limited
 };
 
 // A loop's part in it.
