@@ -214,6 +214,22 @@ TEST_CASE("--stats says what was done, on standard error") {
   CHECK(done.err.find("% waiting for devices") != std::string::npos);
 }
 
+TEST_CASE("--stats sums up what is done in several passes, and says it once") {
+  const scratch at;
+  at.file("t/a", "same");
+  at.file("t/b", "same");
+  at.file("list", asyncfs({"hash", "t"}, hardship::none, at.path()).out);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"-c", "--exact", "list"}, {"--duplicates", "t"}, {"--tree", "t", "t/a"}}) {
+    std::vector<std::string> all{"hash", "--stats"};
+    all.insert(all.end(), words.begin(), words.end());
+    INFO(words.front());
+    const std::string said = asyncfs(all, hardship::none, at.path()).err;
+    CHECK(std::ranges::count(said, '\n') == 3);
+    CHECK(said.find(" files and ") == said.rfind(" files and "));
+  }
+}
+
 TEST_CASE("progress goes to standard error, is taken back at the end, and mixes with no message") {
   scratch at;
   plant(at);

@@ -363,9 +363,10 @@ int check_lists(const hash_command& command, messages& say) {
   }
   if (command.tree.json) {
     report out(STDOUT_FILENO, report::order::as_it_comes);
-    run_ahead(command.tree, out.finish(json_summary(sum, !well)));
+    run_ahead(command.tree, out.finish(json_summary(command.tree, sum, !well)));
     if (!written(out, say)) return 1;
   }
+  tell_statistics(command.tree, sum, say);
   return well ? 0 : 1;
 }
 

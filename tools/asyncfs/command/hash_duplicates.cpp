@@ -350,7 +350,7 @@ asyncfs::task<void> print(const search& all, report& out) {
     if (out.error()) break;
   }
   std::string last;
-  if (all.command.tree.json) last = json_summary(all.sum, all.say.any_failure());
+  if (all.command.tree.json) last = json_summary(all.command.tree, all.sum, all.say.any_failure());
   co_await out.finish(std::move(last));
 }
 
@@ -368,6 +368,7 @@ int print_duplicates(const hash_command& command, messages& say) {
   run_ahead(command.tree, print(all, out));
   if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
+  tell_statistics(command.tree, all.sum, say);
   return say.any_failure() ? 1 : 0;
 }
 

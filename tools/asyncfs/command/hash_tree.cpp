@@ -296,11 +296,12 @@ int print_trees(const hash_command& command, messages& say) {
       append_tree_line(lines, command.zero ? '\0' : '\n', {asked.scope, asked.which[j]}, results[i].values[j],
                        asked.path);
   }
-  if (command.tree.json) lines += json_summary(sum, say.any_failure());
+  if (command.tree.json) lines += json_summary(command.tree, sum, say.any_failure());
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(command.tree, write(out, std::move(lines)));
   if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
+  tell_statistics(command.tree, sum, say);
   return say.any_failure() ? 1 : 0;
 }
 

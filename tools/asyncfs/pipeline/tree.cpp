@@ -15,7 +15,6 @@
 #include "pipeline/json.hpp"
 #include "pipeline/path_source.hpp"
 #include "pipeline/progress.hpp"
-#include "pipeline/statistics.hpp"
 
 namespace tool {
 
@@ -138,27 +137,19 @@ asyncfs::walk_options options_of_walk(const tree_work& work, selection& chosen, 
   return made;
 }
 
-void tell(const whole_run& run, const statistics::summary& sum, messages& say) {
-  if (!run.whole.options.stats || run.whole.options.json) return;
-  for (const std::string& line : run.stats.lines(sum)) say.note(line);
-}
-
 }  // namespace
 
-tree_summary& tree_summary::operator+=(const tree_summary& next) {
-  files += next.files;
-  bytes += next.bytes;
-  seconds += next.seconds;
-  statistics = next.statistics;
-  return *this;
-}
-
-std::string json_summary(const tree_summary& of, bool failed) {
+std::string json_summary(const tree_options& options, const tree_summary& of, bool failed) {
   std::string text;
   json_line line(text);
   line.text("type", "summary").number("files", of.files).number("bytes", of.bytes).real("seconds", of.seconds);
-  line.boolean("failed", failed).members(of.statistics).end();
+  line.boolean("failed", failed).members(options.stats ? statistics_members(of) : std::string()).end();
   return text;
+}
+
+void tell_statistics(const tree_options& options, const tree_summary& of, messages& say) {
+  if (!options.stats || options.json) return;
+  for (const std::string& line : statistics_lines(of)) say.note(line);
 }
 
 std::vector<std::string> read_paths(const tree_options& options) {
@@ -195,14 +186,15 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   asyncfs::run_on(loops, [&run](std::size_t index) { return on_loop(run, index, at_work(run)); }, how);
   run.unsignalled.reset();
 
-  const auto sum = run.stats.sum_up(run.whole.files(), run.whole.bytes());
-  const tree_summary summary{sum.files, sum.bytes, sum.seconds,
-                             options.stats && options.json ? run.stats.members() : std::string()};
+  const tree_summary summary = run.stats.sum_up(run.whole.files(), run.whole.bytes());
   const int signal = run.whole.signal();
-  const bool summed_up = options.json && run.work.part_of == nullptr;
-  asyncfs::run(out.finish(summed_up ? json_summary(summary, say.any_failure() || signal != 0) : std::string()), how);
-  tell(run, sum, say);
-  if (run.work.part_of != nullptr) *run.work.part_of += summary;
+  const bool is_all = run.work.part_of == nullptr;
+  const bool failed = say.any_failure() || signal != 0;
+  run_ahead(options, out.finish(options.json && is_all ? json_summary(options, summary, failed) : std::string()));
+  if (is_all)
+    tell_statistics(options, summary, say);
+  else
+    *run.work.part_of += summary;
   if (signal != 0) throw interrupted{signal, run.work.after_interruption};
   return summary;
 }

@@ -15,6 +15,7 @@
 #include "message.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/report.hpp"
+#include "pipeline/statistics.hpp"
 #include "pipeline/tree_options.hpp"
 
 namespace tool {
@@ -25,15 +26,10 @@ using visitor = std::function<asyncfs::task<std::string>(asyncfs::walk_entry&)>;
 // Makes one worker's visitor, with the buffers it needs.
 using visitor_maker = std::function<visitor()>;
 
-struct tree_summary {
-  std::uint64_t files = 0, bytes = 0;
-  double seconds = 0;
-  std::string statistics{};  // members of a JSON object, where they are asked for
-  // Of passes one after the other; statistics are those of the last.
-  tree_summary& operator+=(const tree_summary& next);
-};
-// The last line of --json.
-[[nodiscard]] std::string json_summary(const tree_summary& of, bool failed);
+// The last line of --json, with statistics where they are asked for.
+[[nodiscard]] std::string json_summary(const tree_options& options, const tree_summary& of, bool failed);
+// Says what --stats asks for, unless the summary of --json does.
+void tell_statistics(const tree_options& options, const tree_summary& of, messages& say);
 
 struct tree_work {
   std::vector<asyncfs::walk_root> roots;
@@ -50,7 +46,7 @@ struct tree_work {
   bool may_be_cut_short = true;
   // Results go to standard output: progress would stand among them on a terminal.
   bool prints_results = true;
-  // Of a pass that is not all there is: its summary is added here, and does not end the output of --json.
+  // Of a pass that is not all there is: its summary is added here, to be told by the command when all have ended.
   tree_summary* part_of = nullptr;
   // What to tell who interrupts.
   std::string_view after_interruption{};
