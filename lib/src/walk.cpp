@@ -215,10 +215,12 @@ void walk::add_children(const listing_ptr& listing) {
     child->node->name_ = item.name;
     child->node->depth_ = listing->directory->depth_ + 1;
     child->within = listing;
+    child->follow = item.followed;
     child->node->root_ = child->node->is_root() ? item.root : listing->directory->root_;
     if (child->node->is_root()) {
-      child->follow = listing->roots[i].follow;
       child->node->shown_ = listing->roots[i].shown;
+    } else {
+      child->node->below_link_ = item.followed || listing->directory->below_link_;
     }
     unlisted_.push_back(child);  // before the listing holds it: see ~walk
     if (ordered) item.child = std::move(child);
@@ -230,7 +232,11 @@ void walk::emit_failure(const pending_ptr& work) {
   alone->directory = work->node->parent_;
   alone->handle = std::make_shared<directory>();
   // The pending directory keeps the name alive.
-  alone->items.push_back({work->node->name(), DT_DIR, work, work->node->root()});
+  alone->items.push_back({.name = work->node->name(),
+                          .type = DT_DIR,
+                          .followed = work->follow,
+                          .child = work,
+                          .root = work->node->root()});
   ++ready_count_;
   ready_of(loop::current()).push_back({std::move(alone), 0, 1, work->error, work->operation});
 }
@@ -295,6 +301,10 @@ std::optional<walk_entry> walk::take(const loop* home) {
   entry.sequence_ = next_sequence_++;
   entry.error = first.error;
   entry.operation = first.operation;
+  if (const int unfollowed = entry.listing_->items[entry.index_].error; unfollowed != 0) {
+    entry.error = failure(unfollowed).error();
+    entry.operation = "follow";
+  }
   --ready_count_;
   if (first.next == first.end) from->pop_front();
   return entry;

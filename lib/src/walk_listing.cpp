@@ -24,6 +24,8 @@ struct byte_order {
   }
 };
 
+unsigned char type_of(const file_status& status) noexcept { return static_cast<unsigned char>(IFTODT(status.mode)); }
+
 // That the driver was cancelled is no property of a directory.
 template <class T>
 void throw_if_cancelled(const result<T>& outcome) {
@@ -61,6 +63,7 @@ std::string walk_directory::path() const {
 const directory& walk_entry::at() const noexcept { return *listing_->handle; }
 const char* walk_entry::name() const noexcept { return listing_->items[index_].name; }
 unsigned char walk_entry::type() const noexcept { return listing_->items[index_].type; }
+bool walk_entry::followed() const noexcept { return listing_->items[index_].followed; }
 const walk_directory& walk_entry::parent() const noexcept { return *listing_->directory; }
 const std::shared_ptr<void>& walk_entry::user() const noexcept {
   static const std::shared_ptr<void> none;
@@ -93,9 +96,10 @@ task<void> walk::list_roots(pending_ptr work) {
       if (status && status->is_link() && root.follow) status = co_await as_result(here().status_followed(path));
       throw_if_cancelled(status);
       // What cannot be asked is given out all the same: whoever opens it gets the error to tell.
-      type = status ? static_cast<unsigned char>(IFTODT(status->mode)) : static_cast<unsigned char>(DT_UNKNOWN);
+      type = status ? type_of(*status) : static_cast<unsigned char>(DT_UNKNOWN);
     }
-    listing->items.push_back({root.path.c_str(), type, nullptr, roots_listed_++});
+    listing->items.push_back(
+        {.name = root.path.c_str(), .type = type, .followed = root.follow, .root = roots_listed_++});
   }
   const bool more = options_.more_roots && !listing->roots.empty();
   publish(work, std::move(listing), more);
@@ -128,6 +132,13 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
     if (arguments.directory >= 0 && !work->handle) {
       work->handle = std::make_shared<directory>(arguments.directory);
       open.ours = false;
+      if (read && first && options_.follow) {
+        const std::error_code refused = co_await detail::for_caller(identify(*work->node, *work->handle));
+        if (refused) {
+          publish_failure(work, refused, work->follow ? "follow" : "enter");
+          co_return;
+        }
+      }
       if (read && first && options_.enter) {
         const bool wanted = co_await detail::for_caller(options_.enter(*work->node, *work->handle));
         if (!wanted) {
@@ -145,7 +156,7 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
     auto names = std::make_unique_for_overwrite<std::byte[]>(arguments.used);
     std::memcpy(names.get(), scratch.data(), arguments.used);
     for_each_entry({names.get(), arguments.used}, [&](const directory_entry& entry) {
-      listing->items.push_back({entry.name, entry.type, nullptr, 0});
+      listing->items.push_back({.name = entry.name, .type = entry.type});
     });
     listing->names.push_back(std::move(names));
   } while (ordered && !arguments.at_end);
@@ -155,14 +166,38 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
   publish(work, std::move(listing), !arguments.at_end);
 }
 
-// Some file systems do not say in a directory what its entries are.
+// Some file systems do not say in a directory what its entries are, and none what links lead to.
 task<void> walk::ask_types(detail::walk_listing& listing) {
   for (auto& item : listing.items) {
-    if (item.type != DT_UNKNOWN) continue;
-    const auto status = co_await as_result(listing.handle->status(item.name));
-    throw_if_cancelled(status);
-    if (status) item.type = static_cast<unsigned char>(IFTODT(status->mode));
+    if (item.type == DT_UNKNOWN) {
+      const auto status = co_await as_result(listing.handle->status(item.name));
+      throw_if_cancelled(status);
+      if (status) item.type = type_of(*status);
+    }
+    if (item.type == DT_LNK && options_.follow) {
+      const auto target = co_await as_result(listing.handle->status_followed(item.name));
+      throw_if_cancelled(target);
+      item.followed = target.has_value();
+      if (target)
+        item.type = type_of(*target);
+      else
+        item.error = target.error().value();
+    }
   }
+}
+
+// Where links are followed: which directory it is that was opened, and whether that is one of those above it. Not only
+// of links: when one leads to a directory above the root, the way back to the root has none.
+task<std::error_code> walk::identify(walk_directory& found, const directory& handle) {
+  const auto status = co_await as_result(handle.status());
+  throw_if_cancelled(status);
+  if (!status) co_return status.error();
+  found.device_ = status->device;
+  found.inode_ = status->inode;
+  if (!found.below_link_) co_return std::error_code();
+  for (const walk_directory* above = found.parent(); above->depth() > 0; above = above->parent())
+    if (above->device_ == found.device_ && above->inode_ == found.inode_) co_return failure(ELOOP).error();
+  co_return std::error_code();
 }
 
 void walk::sort(detail::walk_listing& listing) const {

@@ -15,8 +15,10 @@ struct walk_listing {
   struct item {
     const char* name;
     unsigned char type;
-    std::shared_ptr<walk_pending> child;  // of a directory, when order matters
-    std::size_t root = 0;                 // of a root: which
+    bool followed = false;                  // see walk_entry
+    int error = 0;                          // why a link could not be followed
+    std::shared_ptr<walk_pending> child{};  // of a directory, when order matters
+    std::size_t root = 0;                   // of a root: which
   };
   std::shared_ptr<walk_directory> directory;
   std::shared_ptr<asyncfs::directory> handle;

@@ -97,6 +97,7 @@ const std::map<std::string, std::string>& no_rows() {
       {"walk.list", "private"},
       {"walk.list_roots", "private"},
       {"walk.ask_types", "private"},
+      {"walk.identify", "private"},
   };
   return names;
 }
@@ -208,6 +209,18 @@ task<int> signals_a_reaped_child(place&) {
 template <class T>
 int error_in(const asyncfs::result<T>& r) {
   return r ? 0 : r.error().value();
+}
+
+// What a walk that follows links says of one.
+task<int> follows_a_link(std::filesystem::path target) {
+  const tests::temporary_directory own;
+  std::filesystem::create_symlink(target, own.path() + "/link");
+  asyncfs::walk tree({asyncfs::walk_root{.path = own.path()}}, {.follow = true});
+  const auto take = [](asyncfs::walk& from) -> task<int> {
+    const auto entry = co_await from.next();
+    co_return entry ? entry->error.value() : 0;
+  };
+  co_return std::get<1>(co_await asyncfs::when_all(tree.drive(), take(tree)));
 }
 
 struct named_error {
@@ -369,6 +382,8 @@ const std::vector<named_error>& named_errors() {
          }
          co_return 0;
        }},
+      {"walk.hpp", "ENOENT", [](place&, ring_faults&) { return follows_a_link("nowhere"); }},
+      {"walk.hpp", "ELOOP", [](place&, ring_faults&) { return follows_a_link("."); }},
       {"walk.hpp", "ECANCELED",
        [](place& at, ring_faults&) -> task<int> {
          asyncfs::walk nobody_drives({asyncfs::walk_root{.path = "."}}, {});

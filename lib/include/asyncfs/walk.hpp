@@ -5,7 +5,8 @@
 //   co_await tree.drive();                                          // lists directories; several per loop
 //   while (auto found = co_await tree.next()) use(*found);          // takes what was found; any number per loop
 //
-// Every entry is (open directory, one name): no path is resolved twice, and no symbolic link below a root is followed.
+// Every entry is (open directory, one name): no path is resolved twice, and no symbolic link below a root is followed
+// unless `walk_options::follow` says so.
 // Unordered, directories are taken last in, first out. Ordered, entries come in the exact order of a sorted listing
 // while directories ahead are listed in parallel; the largest directory is then held whole.
 // Directories in the cache are listed in place; for the others workers wait, many at once.
@@ -68,6 +69,9 @@ class walk_directory {
   std::string name_;
   std::optional<std::string> shown_;
   std::size_t depth_ = 0, root_ = 0;
+  // Where links are followed:
+  bool below_link_ = false;               // it or one above it was reached through a link
+  std::uint64_t device_ = 0, inode_ = 0;  // once it is open
 };
 
 namespace detail {
@@ -81,6 +85,9 @@ class walk_entry {
   [[nodiscard]] const directory& at() const noexcept;  // where to open `name`
   [[nodiscard]] const char* name() const noexcept;
   [[nodiscard]] unsigned char type() const noexcept;  // DT_*; a directory only with `error`
+  // If `name` is a symbolic link, it stands for its target, whose type this is: open it without O_NOFOLLOW, and examine
+  // it by `status_followed`. True of roots with `follow`, and of links that `walk_options::follow` has followed.
+  [[nodiscard]] bool followed() const noexcept;
   [[nodiscard]] std::string path() const;
   [[nodiscard]] const walk_directory& parent() const noexcept;
   [[nodiscard]] bool is_root() const noexcept { return parent().depth() == 0; }
@@ -88,7 +95,7 @@ class walk_entry {
   [[nodiscard]] const std::shared_ptr<void>& user() const noexcept;  // of a root: walk_root::user; else null
   // Place in the order of the walk, from 0 without gaps.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
-  // Why a directory could not be listed, and by which operation.
+  // Why a directory could not be listed or a link not be followed, and by which operation, as in "cannot `operation`".
   std::error_code error;
   std::string_view operation;
 
@@ -101,6 +108,10 @@ class walk_entry {
 
 struct walk_options {
   walk_order order = walk_order::none;
+  // Symbolic links below the roots stand for what they lead to: one to a directory is entered, and sorted as a directory;
+  // one that leads nowhere is an entry with an error, as ENOENT. A directory that is one of those above it, by device and
+  // inode, is an entry with ELOOP, since it would be walked for ever. Costs a status for each link and each directory.
+  bool follow = false;
   // Called for every directory after it was opened and before anything in it is given out, on a loop's thread.
   // False: leave it and what is below it out.
   std::function<task<bool>(walk_directory&, const directory&)> enter{};
@@ -161,6 +172,7 @@ class walk {
   task<void> list(pending_ptr work, std::span<std::byte> scratch);
   task<void> list_roots(pending_ptr work);
   task<void> ask_types(detail::walk_listing& listing);
+  task<std::error_code> identify(walk_directory& found, const directory& handle);
   void sort(detail::walk_listing& listing) const;
   void publish(const pending_ptr& work, listing_ptr listing, bool more);
   void publish_failure(const pending_ptr& work, std::error_code error, std::string_view operation);
