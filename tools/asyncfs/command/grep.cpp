@@ -5,21 +5,37 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <mutex>
+
 #include "cli/common_options.hpp"
 #include "command/commands.hpp"
 #include "command/registry.hpp"
 #include "grep/search.hpp"
 #include "pipeline/ending.hpp"
+#include "pipeline/progress.hpp"
 #include "quoting.hpp"
 
 namespace tool {
 
 namespace {
 
+// What all workers found.
+struct findings {
+  std::atomic_flag any;
+  std::mutex mutex;
+  search_totals totals;  // with --json
+
+  void add(const search_totals& more) {
+    const std::lock_guard lock(mutex);
+    totals += more;
+  }
+};
+
 class file_grepper {
  public:
   file_grepper(const pattern& what, const search_options& options, bool with_names, report& out, job& whole,
-               std::atomic_flag& found)
+               findings& found)
       : searcher_(what, options, whole), with_names_(with_names), out_(out), say_(whole.say), found_(found) {}
 
   asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
@@ -49,7 +65,8 @@ class file_grepper {
       say_.failure(fmt::format("cannot read {}", shell_quoted(entry.path())), searched.error());
       co_return;
     }
-    if (searched->lines > 0) found_.test_and_set();
+    if (searched->lines > 0) found_.any.test_and_set();
+    if (searched->totals.searches > 0) found_.add(searched->totals);
     if (searched->limit_hit)
       say_.failure(fmt::format(
           "{}: the pattern needs too many steps on a line (match limit); the rest of the file was not searched",
@@ -63,7 +80,7 @@ class file_grepper {
   const bool with_names_;
   report& out_;
   messages& say_;
-  std::atomic_flag& found_;
+  findings& found_;
 };
 
 // What is not there is no directory; the walk says that it is not there.
@@ -99,8 +116,11 @@ command_line grep_command_line() {
       choice(0, "sort", "KEY", {"path"}, printing, "Order of the output: path",
              [&grep](std::size_t) { grep.sorted = true; }),
   };
-  add_common_options(made, grep.tree, {"color", "json"});
+  add_common_options(made, grep.tree);
   made.take_operands = [parsed](std::vector<std::string> words) {
+    if (parsed->tree.json && parsed->count) throw wrong_usage("--count cannot be combined with --json");
+    if (parsed->tree.json && parsed->names_only)
+      throw wrong_usage("--files-with-matches cannot be combined with --json");
     parsed->pattern = std::move(words.front());
     parsed->paths.assign(std::make_move_iterator(words.begin() + 1), std::make_move_iterator(words.end()));
   };
@@ -137,22 +157,29 @@ int run(const grep_command& command, messages& say) {
   const search_options options{.numbers = command.numbers,
                                .count = command.count,
                                .names_only = command.names_only,
+                               .json = command.tree.json,
+                               .coloured = !command.tree.json && has_colours(command.tree.color),
                                .to_terminal = ::isatty(STDOUT_FILENO) == 1};
   work.walk.order = command.sorted ? asyncfs::walk_order::components : asyncfs::walk_order::none;
   // Without an order a file's output must still stay together, which the window does as well.
   report out(STDOUT_FILENO, report::order::of_the_walk);
-  std::atomic_flag found;
+  findings found;
   work.make_crew = [&](workplace& place) -> visitor_maker {
     return [&]() -> visitor {
       auto grepper = std::make_shared<file_grepper>(*what, options, with_names, out, place.whole, found);
       return [grepper](asyncfs::walk_entry& entry) { return grepper->visit(entry); };
     };
   };
+  work.last_line = [&](const tree_summary& sum) {
+    const auto elapsed =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(sum.seconds));
+    return summary_event(found.totals, elapsed, command.tree.stats ? statistics_members(sum) : std::string());
+  };
   run_tree(command.tree, std::move(work), out, say);
   if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());
   if (say.any_failure()) return 2;
-  return found.test() ? 0 : 1;
+  return found.any.test() ? 0 : 1;
 }
 
 }  // namespace tool

@@ -223,4 +223,38 @@ matcher::outcome matcher::next(std::string_view lines, std::size_t from, line_sp
   return outcome::none;
 }
 
+matcher::outcome matcher::find_in(std::string_view line, std::size_t from, match_span& match) {
+  const pattern::compiled& what = *what_.compiled_;
+  if (what.literal_is_all) {
+    const std::size_t at = what.literal->find(line, from);
+    if (at == std::string_view::npos) return outcome::none;
+    match = {at, at + what.literal->needle().size()};
+    return outcome::found;
+  }
+  const int found = pcre2_match(what.code, reinterpret_cast<PCRE2_SPTR>(line.data()), line.size(), from, 0,
+                                scratch_->data, scratch_->context);
+  if (found == PCRE2_ERROR_NOMATCH) return outcome::none;
+  if (found < 0) return outcome::limit;
+  const PCRE2_SIZE* const place = pcre2_get_ovector_pointer(scratch_->data);
+  // With \K a match may begin before the place it was looked for at, or end before it begins.
+  match.end = std::max<std::size_t>(place[1], from);
+  match.begin = std::clamp<std::size_t>(place[0], from, match.end);
+  return outcome::found;
+}
+
+matcher::outcome matcher::next_match(std::string_view line, bool has_break, match_cursor& at, match_span& match) {
+  while (at.from <= line.size()) {
+    const outcome found = find_in(line, at.from, match);
+    if (found != outcome::found) return found;
+    const bool empty = match.begin == match.end;
+    // A byte further, also inside a character: PCRE2 takes what is left of it for bytes that are no UTF-8.
+    at.from = empty ? match.end + 1 : match.end;
+    if (match.begin == line.size() && !has_break) break;
+    if (empty && match.end == at.last_end) continue;
+    at.last_end = match.end;
+    return outcome::found;
+  }
+  return outcome::none;
+}
+
 }  // namespace tool

@@ -21,6 +21,17 @@ struct line_span {
   std::size_t begin = 0, end = 0;
 };
 
+// A match, as places in its line.
+struct match_span {
+  std::size_t begin = 0, end = 0;
+};
+
+// How far the matches of a line have been told.
+struct match_cursor {
+  std::size_t from = 0;                      // where the next one is looked for
+  std::size_t last_end = std::string::npos;  // of the one before
+};
+
 // What every worker shares: the compiled pattern. Any thread.
 class pattern {
  public:
@@ -49,9 +60,14 @@ class matcher {
   // up on a line (its match limit), which is an error for the file and never "no match".
   [[nodiscard]] outcome next(std::string_view lines, std::size_t from, line_span& line);
 
+  // The next match within a line that was found. They do not overlap, and where there may be empty ones is as in
+  // ripgrep: nowhere directly behind another match, nor at the end of a line that no line break ends.
+  [[nodiscard]] outcome next_match(std::string_view line, bool has_break, match_cursor& at, match_span& match);
+
  private:
   struct scratch;
   [[nodiscard]] outcome judge(std::string_view line);
+  [[nodiscard]] outcome find_in(std::string_view line, std::size_t from, match_span& match);
   const pattern& what_;
   std::unique_ptr<scratch> scratch_;
 };

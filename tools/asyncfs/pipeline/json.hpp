@@ -10,6 +10,8 @@ namespace tool {
 
 // Appends `text` in quotes, escaped as RFC 8259 wants it. It must be UTF-8.
 void append_json_string(std::string& to, std::string_view text);
+// Appends any bytes in quotes, in base64.
+void append_json_base64(std::string& to, std::string_view bytes);
 
 // An object that is written member by member. The string must outlive it.
 class json_line {

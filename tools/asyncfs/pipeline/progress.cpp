@@ -84,7 +84,9 @@ bool shows_progress(when wanted, bool results_on_standard_output) {
 bool has_colours(when wanted) {
   if (wanted != when::automatic) return wanted == when::always;
   const char* const refused = std::getenv("NO_COLOR");
-  return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
+  const char* const terminal = std::getenv("TERM");
+  return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0') &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
 }
 
 asyncfs::task<void> show_progress(job& of, asyncfs::walk& tree, bool at_once) {

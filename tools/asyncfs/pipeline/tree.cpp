@@ -189,8 +189,11 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   const tree_summary summary = run.stats.sum_up(run.whole.files(), run.whole.bytes());
   const int signal = run.whole.signal();
   const bool is_all = run.work.part_of == nullptr;
-  const bool failed = say.any_failure() || signal != 0;
-  run_ahead(options, out.finish(options.json && is_all ? json_summary(options, summary, failed) : std::string()));
+  std::string last;
+  if (options.json && is_all)
+    last = run.work.last_line ? run.work.last_line(summary)
+                              : json_summary(options, summary, say.any_failure() || signal != 0);
+  run_ahead(options, out.finish(std::move(last)));
   if (is_all)
     tell_statistics(options, summary, say);
   else

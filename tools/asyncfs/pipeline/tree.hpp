@@ -48,6 +48,8 @@ struct tree_work {
   bool prints_results = true;
   // Of a pass that is not all there is: its summary is added here, to be told by the command when all have ended.
   tree_summary* part_of = nullptr;
+  // The last line of --json, where it is not json_summary.
+  std::function<std::string(const tree_summary&)> last_line{};
   // What to tell who interrupts.
   std::string_view after_interruption{};
 };
