@@ -19,6 +19,16 @@ bool cannot_share(const std::error_code& error) {
          error == std::errc::function_not_supported;
 }
 
+task<std::size_t> read_at(const file& from, std::span<std::byte> buffer, std::uint64_t offset, page_cache how) {
+  if (how == page_cache::spare) {
+    const auto got = co_await as_result(from.read_uncached_at(buffer, offset));
+    if (got) co_return *got;
+    if (got.error() != std::errc::operation_not_supported) fail(got.error(), "read");
+  }
+  const std::size_t got = co_await from.read_at(buffer, offset);
+  co_return got;
+}
+
 // Copies [begin, end) through memory; ends early at the end of the source. Returns where it ended.
 task<std::uint64_t> copy_through_memory(const file& from, const file& to, std::uint64_t begin, std::uint64_t end,
                                         const copy_options& options) {
@@ -26,9 +36,9 @@ task<std::uint64_t> copy_through_memory(const file& from, const file& to, std::u
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(piece);
   while (begin < end) {
     const std::size_t wanted = std::min<std::uint64_t>(piece, end - begin);
-    const std::size_t got = co_await from.read_at({buffer.get(), wanted}, begin);
+    const std::size_t got = co_await read_at(from, {buffer.get(), wanted}, begin, options.cache);
     if (got == 0) break;
-    co_await write_all_at(to, {buffer.get(), got}, begin);
+    co_await write_all_at(to, {buffer.get(), got}, begin, options.cache);
     begin += got;
     if (options.observer != nullptr) co_await options.observer->copied(got);
   }
@@ -55,9 +65,16 @@ constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1) >> 1;
 
 }  // namespace
 
-task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::uint64_t offset) {
+task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::uint64_t offset, page_cache how) {
   while (!bytes.empty()) {
-    const std::size_t written = co_await to.write_at(bytes, offset);
+    std::size_t written = 0;
+    if (how == page_cache::spare) {
+      const auto uncached = co_await as_result(to.write_uncached_at(bytes, offset));
+      if (uncached) written = *uncached;
+      if (!uncached && uncached.error() != std::errc::operation_not_supported) fail(uncached.error(), "write");
+      if (!uncached) how = page_cache::fill;
+    }
+    if (how == page_cache::fill) written = co_await to.write_at(bytes, offset);
     if (written == 0) fail(failure(ENOSPC).error(), "write");
     bytes = bytes.subspan(written);
     offset += written;
@@ -101,7 +118,7 @@ task<copy_outcome> copy_file(const file& from, const file& to, copy_options opti
     if (options.reflink == reflink::always || !cannot_share(shared.error())) fail(shared.error(), "clone");
   }
   const file_status status = co_await from.status();
-  bool in_kernel = status.is_regular() && status.size > 0;
+  bool in_kernel = status.is_regular() && status.size > 0 && options.cache == page_cache::fill;
   // Fewer blocks than the size needs: there are holes to keep.
   const bool has_holes =
       options.sparse == sparse::automatic && status.is_regular() && status.blocks * 512 < status.size;

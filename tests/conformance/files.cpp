@@ -91,6 +91,22 @@ TEST_CASE("a file can be read past the page cache, unless the kernel or the file
   });
 }
 
+TEST_CASE("a file can be written past the page cache, unless the kernel or the file system cannot do that") {
+  on_every_engine([](place& at) -> task<void> {
+    const asyncfs::file f = co_await fresh(at);
+    const auto put = co_await asyncfs::as_result(f.write_uncached_at(bytes_of("hello, world"), 3));
+    if (put) {
+      CHECK(*put == 12);
+      std::array<std::byte, 64> buffer;
+      co_await gives(f.read_at(buffer, 3), 12u);
+      CHECK(text(buffer, 12) == "hello, world");
+    } else {
+      CHECK(put.error() == std::errc::operation_not_supported);
+    }
+    co_await fails(asyncfs::file().write_uncached_at(bytes_of("x"), 0), EBADF);
+  });
+}
+
 TEST_CASE("transfers work beyond 4 GiB, and a negative offset is refused") {
   on_every_engine([](place& at) -> task<void> {
     const asyncfs::file f = co_await fresh(at);

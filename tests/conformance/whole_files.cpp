@@ -81,15 +81,18 @@ TEST_CASE("reading and writing whole files fails with the system's error") {
   });
 }
 
-TEST_CASE("a copy holds the same bytes, with and without sharing") {
+TEST_CASE("a copy holds the same bytes, with and without sharing, and past the page cache") {
   on_every_engine([](place& at) -> task<void> {
     for (const std::size_t size : {0ul, 1ul, 300000ul}) {
       const std::string content = pattern(size);
       co_await asyncfs::write_file(at.dir, "from", content);
-      for (const auto reflink : {asyncfs::reflink::never, asyncfs::reflink::automatic}) {
+      for (const asyncfs::copy_options& how :
+           {asyncfs::copy_options{.reflink = asyncfs::reflink::never},
+            {.reflink = asyncfs::reflink::automatic},
+            {.reflink = asyncfs::reflink::never, .cache = asyncfs::page_cache::spare}}) {
         const asyncfs::file from = co_await at.dir.open("from");
         const asyncfs::file to = co_await at.dir.create("to", O_RDWR | O_TRUNC, 0600);
-        const asyncfs::copy_outcome outcome = co_await asyncfs::copy_file(from, to, {.reflink = reflink});
+        const asyncfs::copy_outcome outcome = co_await asyncfs::copy_file(from, to, how);
         CHECK(outcome.bytes == size);
         const std::string back = co_await asyncfs::read_file(at.dir, "to");
         CHECK(back == content);

@@ -145,6 +145,13 @@ class file {
   auto write_at(std::span<const std::byte> buffer, std::uint64_t offset) const noexcept {
     return detail::plain<opcode::write, std::size_t>(transfer(buffer.data(), buffer.size(), offset));
   }
+  // pwritev2(2) with RWF_DONTCACHE, since Linux 6.14: begins to write to the device at once, and drops what was written from
+  // the page cache once it is there. EOPNOTSUPP: the kernel or the file system cannot do that.
+  auto write_uncached_at(std::span<const std::byte> buffer, std::uint64_t offset) const noexcept {
+    detail::plain_request work = transfer(buffer.data(), buffer.size(), offset);
+    work.options = detail::leave_no_cache;
+    return detail::plain<opcode::write, std::size_t>(work);
+  }
   // read(2), write(2) at the file's own position: pipes, terminals, sequential files.
   auto read(std::span<std::byte> buffer) const noexcept {
     return operation(

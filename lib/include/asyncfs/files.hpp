@@ -23,8 +23,13 @@ inline task<std::string> read_file(const char* path) { return read_file(here(), 
 task<void> write_file(const directory& at, const char* name, std::string_view bytes, std::uint32_t mode = 0666);
 inline task<void> write_file(const char* path, std::string_view bytes) { return write_file(here(), path, bytes); }
 
+// What a transfer leaves in the page cache: what passes through it, or only what was there before, where the kernel and
+// the file system can do that (file::read_uncached_at); elsewhere it is the same as `fill`.
+enum class page_cache : std::uint8_t { fill, spare };
+
 // Writes all of the buffer at the offset, however short single transfers are. ENOSPC when the device takes nothing.
-task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::uint64_t offset);
+task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::uint64_t offset,
+                        page_cache how = page_cache::fill);
 
 enum class reflink : std::uint8_t { never, automatic, always };
 enum class sparse : std::uint8_t { never, automatic };
@@ -45,6 +50,7 @@ struct copy_options {
   asyncfs::sparse sparse = asyncfs::sparse::automatic;  // keep holes that the source reports
   copy_observer* observer = nullptr;                    // the caller's, to the end of the copy
   std::size_t most_at_once = std::size_t{64} << 20;     // bytes; a cancel gets in between
+  page_cache cache = page_cache::fill;                  // `spare`: never inside the kernel, which knows no such thing
 };
 struct copy_outcome {
   std::uint64_t bytes = 0;  // the size of the copy

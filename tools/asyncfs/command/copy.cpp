@@ -49,6 +49,7 @@ class file_copier final : asyncfs::copy_observer {
         random_(asyncfs::loop::current()->engine().random()) {
     how_.observer = this;
     if (place.whole.options.bytes_a_second != 0) how_.most_at_once = job::most_at_once_when_paced;
+    if (place.whole.options.direct) how_.cache = asyncfs::page_cache::spare;
   }
 
   asyncfs::task<std::string> visit(asyncfs::walk_entry& entry) {
@@ -106,7 +107,7 @@ class file_copier final : asyncfs::copy_observer {
 
   asyncfs::task<void> copy_open(asyncfs::walk_entry& entry, const asyncfs::file& source, stability begun,
                                 const place& to) {
-    const auto first = co_await asyncfs::as_result(source.read_at({buffer_.get(), read_piece}, 0));
+    const auto first = co_await read_at(source, 0);
     if (!first) {
       failure("read", entry.path(), first.error());
       co_return;
@@ -186,16 +187,28 @@ class file_copier final : asyncfs::copy_observer {
     co_return false;
   }
 
+  asyncfs::task<asyncfs::result<std::size_t>> read_at(const asyncfs::file& source, std::uint64_t offset) {
+    const std::span<std::byte> buffer(buffer_.get(), read_piece);
+    if (how_.cache == asyncfs::page_cache::spare) {
+      const auto uncached = co_await asyncfs::as_result(source.read_uncached_at(buffer, offset));
+      if (uncached || uncached.error() != std::errc::operation_not_supported) co_return uncached;
+    }
+    const auto got = co_await asyncfs::as_result(source.read_at(buffer, offset));
+    co_return got;
+  }
+
   // The first piece is in the buffer already. Returns how many bytes there were.
   asyncfs::task<std::uint64_t> copy_through_buffer(const asyncfs::file& source, const asyncfs::file& target,
                                                    std::size_t first) {
     std::uint64_t size = 0;
     for (std::size_t got = first; got > 0;) {
-      co_await asyncfs::write_all_at(target, {buffer_.get(), got}, size);
+      co_await asyncfs::write_all_at(target, {buffer_.get(), got}, size, how_.cache);
       size += got;
       co_await copied(got);
       if (got < read_piece) break;
-      got = co_await source.read_at({buffer_.get(), read_piece}, size);
+      const auto next = co_await read_at(source, size);
+      if (!next) throw std::system_error(next.error(), "read");
+      got = *next;
     }
     co_return size;
   }
@@ -325,7 +338,7 @@ command_line copy_command_line() {
                     .takes = {.synopsis = "SOURCE... DESTINATION",
                               .help = "What to copy, and where to; a directory that exists takes the sources in",
                               .least = 1}};
-  add_common_options(made, parsed->tree, {"color", "direct"});
+  add_common_options(made, parsed->tree, {"color"});
   made.take_operands = [parsed](std::vector<std::string> paths) {
     if (paths.size() < 2 && !parsed->tree.more_paths)
       throw wrong_usage(fmt::format("the destination is missing behind {}", shell_quoted(paths.front())));
