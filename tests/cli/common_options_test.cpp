@@ -274,6 +274,23 @@ TEST_CASE("failures of a check are red on a terminal, unless NO_COLOR or --color
   CHECK(shell(go + "always list").out == "a: \x1b[31mFAILED\x1b[0m\n");
 }
 
+TEST_CASE("matches are coloured on a terminal, unless NO_COLOR, TERM or --color=never says otherwise") {
+  scratch at;
+  at.file("t/evil\x1b[2J", "a needle\n");
+  const std::string go = "cd " + at.path() + " && " + program_name + " grep -uuu needle t --color=";
+  const std::string shown = on_terminal("unset NO_COLOR; export TERM=xterm; " + go + "auto");
+  CHECK(shown.find(":a \x1b[0m\x1b[1m\x1b[31mneedle\x1b[0m") != std::string::npos);
+  CHECK(shown.find("$'\\033'") != std::string::npos);
+  CHECK(shown.find("\x1b[2J") == std::string::npos);
+  for (const std::string how :
+       {"export NO_COLOR=1; " + go + "auto", "export TERM=dumb; " + go + "auto", go + "never"}) {
+    const std::string plain = on_terminal(how);
+    CHECK(plain.find(":a needle") != std::string::npos);
+    CHECK(plain.find('\x1b') == std::string::npos);
+  }
+  CHECK(shell(go + "auto").out == "t/evil\x1b[2J:a needle\n");
+}
+
 TEST_CASE("a rate that is limited takes at least its time") {
   scratch at;
   at.file("a", std::string(300'000, 'x'));

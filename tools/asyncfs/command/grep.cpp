@@ -118,9 +118,9 @@ command_line grep_command_line() {
   };
   add_common_options(made, grep.tree);
   made.take_operands = [parsed](std::vector<std::string> words) {
-    if (parsed->tree.json && parsed->count) throw wrong_usage("--count cannot be combined with --json");
+    if (parsed->tree.json && parsed->count) throw wrong_usage("--count and --json exclude each other");
     if (parsed->tree.json && parsed->names_only)
-      throw wrong_usage("--files-with-matches cannot be combined with --json");
+      throw wrong_usage("--files-with-matches and --json exclude each other");
     parsed->pattern = std::move(words.front());
     parsed->paths.assign(std::make_move_iterator(words.begin() + 1), std::make_move_iterator(words.end()));
   };
