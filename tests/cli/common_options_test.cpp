@@ -267,7 +267,8 @@ TEST_CASE("failures of a check are red on a terminal, unless NO_COLOR or --color
   at.file("a", "1\n");
   at.file("list", std::string(64, '0') + "  a\n");
   const std::string go = "cd " + at.path() + " && " + program_name + " hash -c --color=";
-  CHECK(on_terminal(go + "auto list").find("a: \x1b[31mFAILED\x1b[0m") != std::string::npos);
+  CHECK(on_terminal("unset NO_COLOR; export TERM=xterm; " + go + "auto list").find("a: \x1b[31mFAILED\x1b[0m") !=
+        std::string::npos);
   CHECK(on_terminal("export NO_COLOR=1; " + go + "auto list").find('\x1b') == std::string::npos);
   CHECK(on_terminal(go + "never list").find('\x1b') == std::string::npos);
   CHECK(shell(go + "auto list").out == "a: FAILED\n");
