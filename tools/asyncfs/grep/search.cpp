@@ -139,16 +139,15 @@ bool searcher::detail(std::string_view lines, progress& state, std::string& text
   return !state.so_far.limit_hit;
 }
 
-// Delivers what search_lines leaves to further calls. A line of which a part was delivered is delivered to its end, also
-// when the work is cancelled.
+// Delivers what search_lines leaves to further calls. A line of which a part was delivered is delivered to its end here,
+// since the next read may be cancelled; deliveries are not.
 asyncfs::task<bool> searcher::search_in_pieces(std::string_view lines, progress& state, std::string& text,
                                                const text_sink& sink) {
-  asyncfs::cancel_scope unreached;
   bool more = search_lines(lines, state, text), broken = false;
   for (;;) {
     const bool done = !more || state.from >= lines.size();
     if (done && !broken) co_return more;
-    co_await sink(text).in(unreached);
+    co_await sink(text);
     text.clear();
     broken = !done;
     if (broken) more = search_lines(lines, state, text);
