@@ -212,15 +212,17 @@ int error_in(const asyncfs::result<T>& r) {
 }
 
 // What a walk that follows links says of one.
-task<int> follows_a_link(std::filesystem::path target) {
-  const tests::temporary_directory own;
-  std::filesystem::create_symlink(target, own.path() + "/link");
-  asyncfs::walk tree({asyncfs::walk_root{.path = own.path()}}, {.follow = true});
+task<int> follows_a_link(place& at, const char* directory, const char* target) {
+  co_await at.dir.make_directory(directory, 0700);
+  const std::string root = at.path + "/" + directory, link = std::string(directory) + "/link";
+  co_await at.dir.symlink(target, link.c_str());
+  asyncfs::walk tree({asyncfs::walk_root{.path = root}}, {.follow = true});
   const auto take = [](asyncfs::walk& from) -> task<int> {
     const auto entry = co_await from.next();
     co_return entry ? entry->error.value() : 0;
   };
-  co_return std::get<1>(co_await asyncfs::when_all(tree.drive(), take(tree)));
+  const auto done = co_await asyncfs::when_all(tree.drive(), take(tree));
+  co_return std::get<1>(done);
 }
 
 struct named_error {
@@ -382,8 +384,8 @@ const std::vector<named_error>& named_errors() {
          }
          co_return 0;
        }},
-      {"walk.hpp", "ENOENT", [](place&, ring_faults&) { return follows_a_link("nowhere"); }},
-      {"walk.hpp", "ELOOP", [](place&, ring_faults&) { return follows_a_link("."); }},
+      {"walk.hpp", "ENOENT", [](place& at, ring_faults&) { return follows_a_link(at, "gone", "nowhere"); }},
+      {"walk.hpp", "ELOOP", [](place& at, ring_faults&) { return follows_a_link(at, "back", "."); }},
       {"walk.hpp", "ECANCELED",
        [](place& at, ring_faults&) -> task<int> {
          asyncfs::walk nobody_drives({asyncfs::walk_root{.path = "."}}, {});
