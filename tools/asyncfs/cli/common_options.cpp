@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "quoting.hpp"
@@ -48,7 +47,7 @@ option engine_option(asyncfs::engine_kind& into, std::string_view group) {
                 [&into](std::size_t index) { into = std::array{automatic, sync, threads, uring}[index]; });
 }
 
-void add_common_options(command_line& to, tree_options& into, std::vector<std::string_view> but) {
+void add_common_options(command_line& to, tree_options& into) {
   to.common = &into;
   into.interruptible = true;
   into.progress = when::automatic;
@@ -93,7 +92,6 @@ void add_common_options(command_line& to, tree_options& into, std::vector<std::s
   all.push_back(word(0, "limit-rate", "SIZE", speed, "Read at most SIZE bytes a second; K, M, G may stand behind it",
                      [&into](const std::string& text) { into.bytes_a_second = size_of("limit-rate", text); }));
   for (option& one : all) {
-    if (std::ranges::find(but, one.name) != but.end()) continue;
     one.common = true;
     to.options.push_back(std::move(one));
   }

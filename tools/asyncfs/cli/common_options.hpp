@@ -6,8 +6,8 @@
 
 namespace tool {
 
-// Adds them; `into` is the command's. Those in `but` it does without.
-void add_common_options(command_line& to, tree_options& into, std::vector<std::string_view> but = {});
+// Adds them; `into` is the command's.
+void add_common_options(command_line& to, tree_options& into);
 
 // The engines by name, as --engine takes them.
 [[nodiscard]] option engine_option(asyncfs::engine_kind& into, std::string_view group);

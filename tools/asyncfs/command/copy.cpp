@@ -338,7 +338,7 @@ command_line copy_command_line() {
                     .takes = {.synopsis = "SOURCE... DESTINATION",
                               .help = "What to copy, and where to; a directory that exists takes the sources in",
                               .least = 1}};
-  add_common_options(made, parsed->tree, {"color"});
+  add_common_options(made, parsed->tree);
   made.take_operands = [parsed](std::vector<std::string> paths) {
     if (paths.size() < 2 && !parsed->tree.more_paths)
       throw wrong_usage(fmt::format("the destination is missing behind {}", shell_quoted(paths.front())));
