@@ -23,6 +23,7 @@ struct hash_command {
   std::optional<tree_scope> tree_digest;  // one for each path, of all that is in it
   bool duplicates = false;                // groups of files with the same content
   bool no_recursive = false;              // directories are refused
+  bool follow = false;                    // links below the paths stand for what they lead to
   // -c: the paths are lists.
   bool check = false, ignore_missing = false, strict = false, status = false, quiet = false, warn = false;
   bool exact = false;                 // with -c: files that no list names are failures too,

@@ -69,6 +69,8 @@ void check_combination(const hash_command& command) {
     if (command.untagged) refuse("--untagged", "--check");
     if (command.zero) refuse("--zero", "--check");
     if (command.tree.more_paths) refuse("--files-from", "--check");
+    if (command.follow && !command.exact)
+      throw wrong_usage("--dereference means something with --check only beside --exact");
     return;
   }
   const std::pair<bool, std::string_view> only_checking[] = {{command.ignore_missing, "--ignore-missing"},
@@ -124,6 +126,7 @@ command_line hash_command_line() {
       flag('z', "zero", digests, "End lines with NUL, not newline, and escape nothing in names", hash.zero),
       std::move(tree),
       flag(0, "no-recursive", digests, "Refuse directories", hash.no_recursive),
+      flag('L', "dereference", digests, "Follow symbolic links below the paths too", hash.follow),
       flag(0, "duplicates", digests, "Print groups of files with the same content", hash.duplicates),
       flag('c', "check", checking, "Read digests from lists, and compare files with them", hash.check),
       flag(0, "ignore-missing", checking, "Say nothing of listed files that do not exist", hash.ignore_missing),

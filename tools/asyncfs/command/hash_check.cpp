@@ -286,7 +286,7 @@ bool written(const report& out, messages& say) {
 bool check_trees(list_check& check) {
   std::vector<tree_request> requests;
   for (const listed_file& one : check.trees) requests.push_back({one.path, *one.tree, {*one.tagged}});
-  const std::vector<tree_result> found = hash_trees(check.command.tree, requests, check.say, check.sum);
+  const std::vector<tree_result> found = hash_trees(check.command, requests, check.say, check.sum);
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(check.command.tree, say_of_trees(check, found, out));
   return written(out, check.say);

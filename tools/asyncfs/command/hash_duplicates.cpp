@@ -70,8 +70,7 @@ asyncfs::task<std::string> collect(search& all, const asyncfs::walk_entry& entry
   }
   const bool named = entry.is_root();
   if (entry.type() != DT_REG && entry.type() != DT_UNKNOWN && !named) co_return std::string();
-  const auto status =
-      co_await asyncfs::as_result(named ? entry.at().status_followed(entry.name()) : entry.at().status(entry.name()));
+  const auto status = co_await asyncfs::as_result(status_of(entry));
   if (!status) {
     all.fail("examine", entry.path(), status.error());
   } else if (status->is_regular()) {
@@ -94,6 +93,7 @@ void collect_files(search& all) {
   const std::vector<std::string> here{"."};
   const bool default_place = all.command.paths.empty() && !all.command.tree.more_paths;
   for (const std::string& path : default_place ? here : all.command.paths) work.roots.push_back({.path = path});
+  work.walk.follow = all.command.follow;
   work.walk.enter = [&all](asyncfs::walk_directory& found, const asyncfs::directory&) { return enter(all, found); };
   work.part_of = &all.sum;
   work.after_interruption = nothing_compared;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "hash/source.hpp"
 #include "quoting.hpp"
 
 namespace tool {
@@ -60,8 +61,7 @@ class unlisted_search::worker {
     const bool guessed = entry.is_root() && !all_.named;  // from names: it may be gone, or no directory
     if (guessed && entry.type() != DT_UNKNOWN) co_return std::string();
     const std::string path = entry.path();
-    const auto status = co_await asyncfs::as_result(entry.is_root() ? entry.at().status_followed(entry.name())
-                                                                    : entry.at().status(entry.name()));
+    const auto status = co_await asyncfs::as_result(status_of(entry));
     if (!status) {
       const bool gone = status.error() == std::errc::no_such_file_or_directory;
       if (!gone || (entry.is_root() && all_.named)) give_up("examine", path, status.error());
@@ -97,6 +97,7 @@ unlisted_search::outcome unlisted_search::run(report& out, tree_summary& part_of
   tree_work work;
   for (std::string& place : places) work.roots.push_back({.path = std::move(place)});
   work.walk.order = asyncfs::walk_order::bytes;
+  work.walk.follow = command_.follow;
   worker::shared all{*this, named};
   work.part_of = &part_of;
   work.after_interruption = "files that are not listed may be missing";

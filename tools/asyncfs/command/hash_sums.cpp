@@ -119,6 +119,7 @@ int print_sums(const hash_command& command, messages& say) {
   work.root_named = source_named;
   work.after_interruption = "what was printed is right; the rest is missing";
   work.walk.order = asyncfs::walk_order::bytes;
+  work.walk.follow = command.follow;
   if (command.no_recursive)
     work.walk.enter = [&say](asyncfs::walk_directory& found, const asyncfs::directory&) {
       return refuse_directory(found, say);

@@ -156,7 +156,7 @@ class tree_worker {
   asyncfs::task<void> add_file(const asyncfs::walk_entry& entry, argument& of) {
     using kind = file_digester::outcome::kind;
     const auto begun = stability::begin();
-    const int follow = entry.is_root() ? 0 : O_NOFOLLOW;
+    const int follow = entry.followed() ? 0 : O_NOFOLLOW;
     auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NONBLOCK | O_NOCTTY | follow));
     if (!opened) {
       all_.fail(of, "open", entry.path(), opened.error());
@@ -177,8 +177,7 @@ class tree_worker {
   }
 
   asyncfs::task<void> add_other(const asyncfs::walk_entry& entry, argument& of) {
-    const auto status = co_await asyncfs::as_result(entry.is_root() ? entry.at().status_followed(entry.name())
-                                                                    : entry.at().status(entry.name()));
+    const auto status = co_await asyncfs::as_result(status_of(entry));
     if (!status) {
       of.missing = entry.is_root() && status.error() == std::errc::no_such_file_or_directory;
       if (!of.missing) all_.fail(of, "examine", entry.path(), status.error());
@@ -253,15 +252,16 @@ std::vector<tree_request> requests_of(const hash_command& command, messages& say
 
 }  // namespace
 
-std::vector<tree_result> hash_trees(const tree_options& options, std::span<const tree_request> requests, messages& say,
+std::vector<tree_result> hash_trees(const hash_command& command, std::span<const tree_request> requests, messages& say,
                                     tree_summary& part_of) {
   tree_hashing all(requests, say);
-  tree_options how = options;
+  tree_options how = command.tree;
   how.more_paths.reset();  // the requests are all
   how.shard = {};
   report nothing(STDOUT_FILENO, report::order::as_it_comes);
   tree_work work;
   for (const tree_request& one : requests) work.roots.push_back({.path = one.path});
+  work.walk.follow = command.follow;
   work.walk.enter = [&all](asyncfs::walk_directory& found, const asyncfs::directory& handle) {
     return all.enter(found, handle);
   };
@@ -284,7 +284,7 @@ std::vector<tree_result> hash_trees(const tree_options& options, std::span<const
 int print_trees(const hash_command& command, messages& say) {
   const std::vector<tree_request> requests = requests_of(command, say);
   tree_summary sum;
-  const std::vector<tree_result> results = hash_trees(command.tree, requests, say, sum);
+  const std::vector<tree_result> results = hash_trees(command, requests, say, sum);
   std::string lines;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const tree_request& asked = requests[i];

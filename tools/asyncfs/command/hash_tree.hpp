@@ -20,7 +20,7 @@ struct tree_result {
   bool missing = false;                // there is nothing at the path; all other reasons were said
 };
 // In the order of the requests, which are worked on side by side.
-std::vector<tree_result> hash_trees(const tree_options& options, std::span<const tree_request> requests, messages& say,
+std::vector<tree_result> hash_trees(const hash_command& command, std::span<const tree_request> requests, messages& say,
                                     tree_summary& part_of);
 
 int print_trees(const hash_command& command, messages& say);

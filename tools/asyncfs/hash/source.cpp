@@ -39,8 +39,8 @@ asyncfs::task<void> source::close() {
 
 asyncfs::task<asyncfs::result<source>> open_source(const asyncfs::walk_entry& entry) {
   if (entry.user() == standard_input_mark) co_return source::standard_input();
-  constexpr int inside_a_tree = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, named = O_RDONLY | O_NOCTTY;
-  auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), entry.is_root() ? named : inside_a_tree));
+  const int how = (entry.is_root() ? 0 : O_NONBLOCK) | (entry.followed() ? 0 : O_NOFOLLOW);
+  auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NOCTTY | how));
   if (!opened) co_return std::unexpected(opened.error());
   co_return source(*std::move(opened));
 }

@@ -32,8 +32,14 @@ class source {
   bool standard_input_ = false;
 };
 
-// Inside a tree a name is not followed and must not wait for a peer; what the user named is opened as `cat` would.
+// Inside a tree a name must not wait for a peer, and is followed only if the walk did; what the user named is opened as
+// `cat` would.
 asyncfs::task<asyncfs::result<source>> open_source(const asyncfs::walk_entry& entry);
+
+// To be awaited: of what an entry stands for.
+[[nodiscard]] inline auto status_of(const asyncfs::walk_entry& entry) noexcept {
+  return entry.followed() ? entry.at().status_followed(entry.name()) : entry.at().status(entry.name());
+}
 
 // For walk_options::enter: says that a directory is none of the files that were wanted, and leaves it out.
 asyncfs::task<bool> refuse_directory(const asyncfs::walk_directory& found, messages& say);
