@@ -301,13 +301,17 @@ std::optional<walk_entry> walk::take(const loop* home) {
   entry.sequence_ = next_sequence_++;
   entry.error = first.error;
   entry.operation = first.operation;
-  if (const int unfollowed = entry.listing_->items[entry.index_].error; unfollowed != 0) {
-    entry.error = failure(unfollowed).error();
-    entry.operation = "follow";
-  }
+  if (options_.follow) tell_unfollowed(entry);
   --ready_count_;
   if (first.next == first.end) from->pop_front();
   return entry;
+}
+
+void walk::tell_unfollowed(walk_entry& entry) {
+  const int error = entry.listing_->items[entry.index_].error;
+  if (error == 0) return;
+  entry.error = failure(error).error();
+  entry.operation = "follow";
 }
 
 walk::pending_ptr walk::claim() {

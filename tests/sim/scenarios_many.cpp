@@ -324,9 +324,9 @@ asyncfs::walk_options some_options(simulation& world, asyncfs::walk_order order)
 
 constexpr std::size_t no_limit = 1'000'000;
 
-void walks(simulation& world, asyncfs::walk_order order) {
-  const auto leaves = plant_tree(world);
-  asyncfs::walk tree({{.path = "/t"}}, some_options(world, order));
+void walks(simulation& world, const std::set<std::string>& leaves, const asyncfs::walk_options& how) {
+  const asyncfs::walk_order order = how.order;
+  asyncfs::walk tree({{.path = "/t"}}, how);
   findings found;
   const std::size_t takers = order == asyncfs::walk_order::none ? 1 + world.choose(4) : 1;
   world.run(walk_all(tree, found, world, takers, no_limit));
@@ -336,12 +336,31 @@ void walks(simulation& world, asyncfs::walk_order order) {
     require(std::ranges::is_sorted(found.paths, [=](const auto& a, const auto& b) { return before(order, a, b); }),
             "they are not sorted");
 }
+void walks(simulation& world, asyncfs::walk_order order) {
+  const auto leaves = plant_tree(world);
+  walks(world, leaves, some_options(world, order));
+}
 const scenario unordered_scenario("a walk finds every entry once, or names what it could not read",
                                   [](simulation& world) { walks(world, asyncfs::walk_order::none); });
 const scenario by_bytes_scenario("a walk in the order of paths is sorted and complete, or names what it could not read",
                                  [](simulation& world) { walks(world, asyncfs::walk_order::bytes); });
 const scenario by_names_scenario("a walk in the order of names is sorted and complete, or names what it could not read",
                                  [](simulation& world) { walks(world, asyncfs::walk_order::components); });
+
+// All that the tree has in links leads back to its root; those to them do, too, and those to files are as many files.
+void followed_walk(simulation& world) {
+  auto leaves = plant_tree(world);
+  for (const std::string& leaf : std::set(leaves)) {
+    if (world.choose(2) == 0) continue;
+    leaves.insert(leaf + "-");
+    world.files().symlink(leaf, leaf + "-");
+  }
+  auto how = some_options(world, static_cast<asyncfs::walk_order>(world.choose(3)));
+  how.follow = true;
+  walks(world, leaves, how);
+}
+const scenario following_scenario("a walk that follows links finds each once, or names it: what leads back ends there",
+                                  followed_walk);
 
 void stopped_walk(simulation& world) {
   const auto leaves = plant_tree(world);

@@ -110,6 +110,14 @@ void prepare_tree(const std::string& path) {
   }
 }
 
+// And links to a directory and to a file in it.
+void prepare_linked_tree(const std::string& path) {
+  prepare_tree(path);
+  const plain_directory dir(path);
+  expect(::symlinkat("0", dir.fd(), "tree/directory") == 0, "link to a directory");
+  expect(::symlinkat("0/0", dir.fd(), "tree/file") == 0, "link to a file");
+}
+
 // Bytes as `byte_at` gives them, without the heap.
 template <std::size_t N>
 std::array<std::byte, N> pattern() {
@@ -244,18 +252,21 @@ task<void> take_all(asyncfs::walk& tree, std::size_t& found) {
     ++found;
   }
 }
-task<void> walk_in(place& at, asyncfs::walk_order order) {
+task<void> walk_in(place& at, asyncfs::walk_options options, std::size_t files) {
   std::vector<asyncfs::walk_root> roots;
   roots.push_back({.path = at.path + "/tree"});
-  asyncfs::walk_options options;
-  options.order = order;
   asyncfs::walk tree(std::move(roots), std::move(options));
   std::size_t found = 0;
   co_await asyncfs::when_all(tree.drive(), tree.drive(), take_all(tree, found));
-  expect(found == tree_directories * files_each, "all files of the tree");
+  expect(found == files, "all files of the tree");
 }
-task<void> walk_unordered(place& at) { return walk_in(at, asyncfs::walk_order::none); }
-task<void> walk_in_order(place& at) { return walk_in(at, asyncfs::walk_order::bytes); }
+task<void> walk_unordered(place& at) { return walk_in(at, {}, tree_directories * files_each); }
+task<void> walk_in_order(place& at) {
+  return walk_in(at, {.order = asyncfs::walk_order::bytes}, tree_directories * files_each);
+}
+task<void> walk_along_links(place& at) {
+  return walk_in(at, {.order = asyncfs::walk_order::bytes, .follow = true}, (tree_directories + 1) * files_each + 1);
+}
 
 // ---- sockets and pipes
 
@@ -509,6 +520,7 @@ constexpr scenario all[] = {
     {"a directory is listed in one operation", prepare_tree, list_a_directory},
     {"a tree is walked", prepare_tree, walk_unordered},
     {"a tree is walked in order", prepare_tree, walk_in_order},
+    {"a tree is walked along its links", prepare_linked_tree, walk_along_links},
     {"a question is answered over TCP", nullptr, talk_over_tcp},
     {"a question is answered over a Unix socket", nullptr, talk_over_a_unix_socket},
     {"a listener serves several", nullptr, serve_several},

@@ -183,6 +183,7 @@ class walk {
   void emit_failure(const pending_ptr& work);
   [[nodiscard]] std::deque<range>& ready_of(const loop* home);
   [[nodiscard]] std::optional<walk_entry> take(const loop* home);
+  static void tell_unfollowed(walk_entry& entry);
   [[nodiscard]] pending_ptr claim();
   [[nodiscard]] bool finished() const noexcept;
   // Gives what there is to those who wait; wake them once the mutex is released.
