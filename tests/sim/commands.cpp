@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <asyncfs/testing/explore.hpp>
 #include <chrono>
-#include <command/commands.hpp>
+#include <command/copy.hpp>
+#include <command/grep.hpp>
+#include <command/hash.hpp>
 #include <cstdio>
 #include <sstream>
 

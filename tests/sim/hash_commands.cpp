@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <asyncfs/testing/explore.hpp>
-#include <command/commands.hpp>
+#include <command/hash.hpp>
 #include <cstdio>
 #include <map>
 #include <set>

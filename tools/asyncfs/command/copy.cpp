@@ -1,5 +1,7 @@
 // asyncfs copy: trees, with owners, modes, times and links as they were; every file whole or not there.
 
+#include "command/copy.hpp"
+
 #include <dirent.h>
 #include <fmt/format.h>
 #include <stdio.h>
@@ -10,7 +12,6 @@
 #include <optional>
 
 #include "cli/common_options.hpp"
-#include "command/commands.hpp"
 #include "command/registry.hpp"
 #include "copy/destination.hpp"
 #include "copy/targets.hpp"

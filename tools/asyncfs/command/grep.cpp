@@ -1,5 +1,7 @@
 // asyncfs grep: lines that match, printed as ripgrep prints them into a pipe.
 
+#include "command/grep.hpp"
+
 #include <dirent.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -9,7 +11,6 @@
 #include <mutex>
 
 #include "cli/common_options.hpp"
-#include "command/commands.hpp"
 #include "command/registry.hpp"
 #include "grep/search.hpp"
 #include "pipeline/ending.hpp"

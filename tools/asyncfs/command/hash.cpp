@@ -1,11 +1,12 @@
 // asyncfs hash: digests of files, or what lists of digests say of them.
 
+#include "command/hash.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "cli/common_options.hpp"
-#include "command/commands.hpp"
 #include "command/hash_check.hpp"
 #include "command/hash_duplicates.hpp"
 #include "command/hash_sums.hpp"

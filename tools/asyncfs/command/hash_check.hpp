@@ -1,7 +1,7 @@
 // Compares files with lists of their digests, as `sha256sum -c` does, many files at once.
 #pragma once
 
-#include "command/commands.hpp"
+#include "command/hash.hpp"
 
 namespace tool {
 

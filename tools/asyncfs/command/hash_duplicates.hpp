@@ -1,7 +1,7 @@
 // Groups of files with the same content.
 #pragma once
 
-#include "command/commands.hpp"
+#include "command/hash.hpp"
 
 namespace tool {
 

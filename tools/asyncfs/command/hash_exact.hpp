@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "command/commands.hpp"
+#include "command/hash.hpp"
 #include "hash/known_names.hpp"
 #include "hash/line.hpp"
 #include "hash/listed_places.hpp"

@@ -1,7 +1,7 @@
 // Prints the digests of files, in the order of their paths.
 #pragma once
 
-#include "command/commands.hpp"
+#include "command/hash.hpp"
 
 namespace tool {
 

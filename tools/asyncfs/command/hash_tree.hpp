@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "command/commands.hpp"
+#include "command/hash.hpp"
 #include "hash/tree_digest.hpp"
 
 namespace tool {

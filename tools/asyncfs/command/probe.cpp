@@ -4,8 +4,8 @@
 #include <sys/utsname.h>
 
 #include "cli/common_options.hpp"
-#include "command/commands.hpp"
 #include "command/registry.hpp"
+#include "message.hpp"
 
 namespace tool {
 
@@ -20,22 +20,9 @@ std::string_view words_for(asyncfs::runs where) {
   return "";
 }
 
-}  // namespace
-
-command_line probe_command_line() {
-  const auto parsed = std::make_shared<probe_command>();
-  command_line made{.name = "probe",
-                    .summary = "Show what this kernel offers, and where each operation runs",
-                    .takes = {.synopsis = "", .help = "", .most = 0}};
-  made.options = {engine_option(parsed->engine, "What to look at")};
-  made.take_operands = [](auto) {};
-  made.run = [parsed](messages& say) { return run(*parsed, say); };
-  return made;
-}
-
-int run(const probe_command& command, messages& say) {
+int probe(asyncfs::engine_kind engine, messages& say) {
   asyncfs::engine_options options;
-  options.kind = command.engine;
+  options.kind = engine;
   auto chosen = asyncfs::make_engine(options);
   if (!chosen) {
     say.failure(fmt::format("the engine cannot be used: {}", asyncfs::explain_uring_refusal(chosen.error())));
@@ -53,6 +40,19 @@ int run(const probe_command& command, messages& say) {
                words_for(chosen->engine->where(row.code)), words_for(row.where), row.twin.empty() ? "-" : row.twin);
   }
   return 0;
+}
+
+}  // namespace
+
+command_line probe_command_line() {
+  const auto engine = std::make_shared<asyncfs::engine_kind>(asyncfs::engine_kind::automatic);
+  command_line made{.name = "probe",
+                    .summary = "Show what this kernel offers, and where each operation runs",
+                    .takes = {.synopsis = "", .help = "", .most = 0}};
+  made.options = {engine_option(*engine, "What to look at")};
+  made.take_operands = [](auto) {};
+  made.run = [engine](messages& say) { return probe(*engine, say); };
+  return made;
 }
 
 }  // namespace tool

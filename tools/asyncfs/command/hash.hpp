@@ -1,4 +1,4 @@
-// The commands: what each takes, and what it returns to the shell.
+// What `asyncfs hash` takes.
 #pragma once
 
 #include <optional>
@@ -11,10 +11,6 @@
 
 namespace tool {
 
-struct copy_command {
-  tree_options tree;
-  std::vector<std::string> paths;  // sources, then the destination
-};
 struct hash_command {
   tree_options tree;
   std::vector<algorithm> which;    // none: the default, or as a list says
@@ -29,22 +25,8 @@ struct hash_command {
   bool exact = false;                 // with -c: files that no list names are failures too,
   std::vector<std::string> exact_in;  // in these directories; none: where the listed files are
 };
-struct grep_command {
-  tree_options tree;
-  std::string pattern;
-  std::vector<std::string> paths;
-  bool ignore_case = false, fixed = false, numbers = false, count = false, names_only = false;
-  bool sorted = false;   // --sort path
-  int unrestricted = 0;  // how many -u
-};
-struct probe_command {
-  asyncfs::engine_kind engine = asyncfs::engine_kind::automatic;
-};
 
-// Exit statuses. copy: 0 all equal, 1 something failed. hash: 0, 1. grep: 0 found, 1 not, 2 error. Usage: 2.
-int run(const copy_command& command, messages& say);
+// The exit status: 0 all is well, 1 something is not as listed, or failed.
 int run(const hash_command& command, messages& say);
-int run(const grep_command& command, messages& say);
-int run(const probe_command& command, messages& say);
 
 }  // namespace tool
