@@ -283,7 +283,7 @@ TEST_CASE("matches are coloured on a terminal, unless NO_COLOR, TERM or --color=
   CHECK(shown.find(":a \x1b[0m\x1b[1m\x1b[31mneedle\x1b[0m") != std::string::npos);
   CHECK(shown.find("$'\\033'") != std::string::npos);
   CHECK(shown.find("\x1b[2J") == std::string::npos);
-  for (const std::string how :
+  for (const std::string& how :
        {"export NO_COLOR=1; " + go + "auto", "export TERM=dumb; " + go + "auto", go + "never"}) {
     const std::string plain = on_terminal(how);
     CHECK(plain.find(":a needle") != std::string::npos);

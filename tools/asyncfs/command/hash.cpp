@@ -70,8 +70,6 @@ void check_combination(const hash_command& command) {
     if (command.untagged) refuse("--untagged", "--check");
     if (command.zero) refuse("--zero", "--check");
     if (command.tree.more_paths) refuse("--files-from", "--check");
-    if (command.follow && !command.exact)
-      throw wrong_usage("--dereference means something with --check only beside --exact");
     return;
   }
   const std::pair<bool, std::string_view> only_checking[] = {{command.ignore_missing, "--ignore-missing"},
