@@ -57,7 +57,7 @@ class file_grepper {
     }
     asyncfs::file source = *std::move(opened);
     const text_sink sink = [this, &entry](std::string_view text) {
-      return out_.deliver(entry.sequence(), text, false);
+      return out_.deliver(entry.sequence(), std::string(text), false);
     };
     const auto searched = co_await searcher_.search(source, entry, with_names_, sink);
     const auto closed = co_await asyncfs::as_result(source.close());

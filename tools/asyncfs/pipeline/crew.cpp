@@ -90,7 +90,7 @@ asyncfs::task<void> crew::work_on() {
       text = co_await outcome_of(visit, *entry);
       shared_.whole.file_done();
     }
-    co_await shared_.out.deliver(entry->sequence(), text);
+    co_await shared_.out.deliver(entry->sequence(), std::move(text));
     if (shared_.out.error()) shared_.walk.stop();
     entry.reset();
     adjust();

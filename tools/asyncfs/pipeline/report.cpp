@@ -54,7 +54,7 @@ asyncfs::task<void> report::credit(std::uint64_t sequence) {
   }
 }
 
-asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view text, bool last) {
+asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string text, bool last) {
   bool moved = false, full = false;
   for (;;) {
     const std::uint64_t seen = moved_.now();
@@ -81,9 +81,12 @@ asyncfs::task<void> report::deliver(std::uint64_t sequence, std::string_view tex
       if (held_ + text.size() <= most_held || text.empty()) {
         const auto index = static_cast<std::size_t>(sequence - head_);
         if (window_.size() <= index) window_.resize(index + 1);
-        window_[index].text += text;
-        window_[index].done = last;
         held_ += text.size();
+        if (window_[index].text.empty())
+          window_[index].text = std::move(text);
+        else
+          window_[index].text += text;
+        window_[index].done = last;
         break;
       }
       somebody_waits_ = true;

@@ -28,7 +28,7 @@ class report {
   // To be awaited before work on an entry begins: returns when the window has room for it.
   asyncfs::task<void> credit(std::uint64_t sequence);
   // Adds text to an entry's output; the last time with `last`. Exactly one `last` an entry, also when it has no text.
-  asyncfs::task<void> deliver(std::uint64_t sequence, std::string_view text, bool last = true);
+  asyncfs::task<void> deliver(std::uint64_t sequence, std::string text, bool last = true);
   // Writes what is left, and `last`. After all entries were delivered.
   asyncfs::task<void> finish(std::string last = {});
   // Nobody reads any more (EPIPE), or writing failed: further text is dropped.
