@@ -106,7 +106,12 @@ std::string verdict_line(const std::string& path, std::string_view verdict, verd
       json_line(line).text("type", "check").bytes("path", path).text("verdict", verdict).end();
       return line;
     case verdict_form::terminal: line = shell_quoted_if_needed(path); break;
-    case verdict_form::plain: line = path.find('\n') == std::string::npos ? path : "\\" + escaped(path); break;
+    case verdict_form::plain:
+      if (path.find('\n') == std::string::npos)
+        line = path;
+      else
+        line.append(1, '\\').append(escaped(path));
+      break;
   }
   const bool red = style.coloured && verdict.starts_with("FAILED");
   line += ": ";
