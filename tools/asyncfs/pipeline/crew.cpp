@@ -84,7 +84,10 @@ asyncfs::task<void> crew::work_on() {
   for (;;) {
     auto entry = co_await shared_.walk.next();
     if (!entry) break;
-    co_await shared_.out.credit(entry->sequence());
+    if (entry->sequence() >= credit_until_) {
+      const std::uint64_t until = co_await shared_.out.credit(entry->sequence());
+      credit_until_ = std::max(credit_until_, until);
+    }
     std::string text;
     if (takes_all || shared_.chosen.wants(*entry)) {
       text = co_await outcome_of(visit, *entry);

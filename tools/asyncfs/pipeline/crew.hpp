@@ -59,6 +59,7 @@ class crew {
   const unsigned fixed_depth_;
   unsigned working_ = 0, wanted_;
   asyncfs::loop::flow_counters flow_;
+  std::uint64_t credit_until_ = 0;  // entries before it need not ask the report
 };
 
 }  // namespace tool

@@ -56,10 +56,12 @@ class job {
   }
 
  private:
-  std::atomic<std::uint64_t> files_{0}, bytes_{0};
   std::atomic<int> signal_{0};
   asyncfs::short_lock mutex_;
   std::optional<asyncfs::steady_time> free_from_;  // for the next piece, where the rate is limited
+  // Written all the time by all loops: what stands above is only read, and must not move between CPUs with them.
+  static constexpr std::size_t cache_line = 64;
+  alignas(cache_line) std::atomic<std::uint64_t> files_{0}, bytes_{0};
 };
 
 // A loop's part in it.

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace tool {
@@ -40,14 +41,16 @@ std::error_code report::error() const {
   return error_;
 }
 
-asyncfs::task<void> report::credit(std::uint64_t sequence) {
-  if (!ordered_) co_return;
+asyncfs::task<std::uint64_t> report::credit(std::uint64_t sequence) {
+  if (!ordered_) co_return std::numeric_limits<std::uint64_t>::max();
   for (;;) {
     const std::uint64_t seen = moved_.now();
-    if (sequence < head_.load(std::memory_order_acquire) + most_ahead) co_return;
+    std::uint64_t room_until = head_.load(std::memory_order_acquire) + most_ahead;
+    if (sequence < room_until) co_return room_until;
     {
       const std::lock_guard lock(mutex_);
-      if (sequence < head_ + most_ahead) co_return;
+      room_until = head_ + most_ahead;
+      if (sequence < room_until) co_return room_until;
       somebody_waits_ = true;
     }
     co_await moved_.after(seen);

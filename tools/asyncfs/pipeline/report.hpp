@@ -25,8 +25,9 @@ class report {
   report& operator=(const report&) = delete;
   ~report() { static_cast<void>(out_.release()); }  // the descriptor is the caller's
 
-  // To be awaited before work on an entry begins: returns when the window has room for it.
-  asyncfs::task<void> credit(std::uint64_t sequence);
+  // To be awaited before work on an entry begins, unless it is before what was returned the last time: returns when the
+  // window has room for it, and from where on it is to be asked again.
+  asyncfs::task<std::uint64_t> credit(std::uint64_t sequence);
   // Adds text to an entry's output; the last time with `last`. Exactly one `last` an entry, also when it has no text.
   asyncfs::task<void> deliver(std::uint64_t sequence, std::string text, bool last = true);
   // Writes what is left, and `last`. After all entries were delivered.
@@ -45,8 +46,11 @@ class report {
   asyncfs::file out_;
   const bool pipe_;  // lines are not broken by other writers
   const bool ordered_;
-  mutable asyncfs::short_lock mutex_;
+  std::atomic<bool> failed_{false};  // error_ is set
   asyncfs::event_count moved_;
+  // What follows changes with every entry, and must not take the above from the other CPUs' caches each time.
+  static constexpr std::size_t cache_line = 64;
+  alignas(cache_line) mutable asyncfs::short_lock mutex_;
   std::atomic<std::uint64_t> head_{0};  // changed with mutex_ held
   std::deque<waiting> window_;          // window_[0] is the head's
   std::size_t held_ = 0;                // bytes in the window behind the head
@@ -55,7 +59,6 @@ class report {
   bool writing_ = false;
   bool somebody_waits_ = false;  // for the head to move; set before waiting, with mutex_ held
   std::error_code error_;
-  std::atomic<bool> failed_{false};  // error_ is set
 };
 
 }  // namespace tool
