@@ -344,20 +344,25 @@ void walk::settle(detail::waiting_room& woken) {
   const loop* const here = loop::current();
   const auto serve = [&](detail::waiting_room& queue, auto&& give) {
     bool more = true;
-    for (const bool ours : {true, false})
-      queue.for_each([&](detail::parked& waits) {
+    for (const bool ours : {true, false}) {
+      if (!more) return;
+      queue.while_each([&](detail::parked& waits) {
         auto& one = static_cast<waiting&>(waits);
-        if (!more || (one.home_ == here) != ours) return;
+        if ((one.home_ == here) != ours) return true;
         if (!give(one)) {
           more = finished();
-          if (!more) return;
+          if (!more) return false;
           one.end();
         }
         one.grant();
         woken.push_back(one);
+        return true;
       });
+    }
   };
-  serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home_)).has_value(); });
+  // Any number may wait, and each that comes gets here.
+  if (ready_count_ != 0 || finished())
+    serve(takers_, [this](waiting& one) { return (one.entry_ = take(one.home_)).has_value(); });
   serve(listers_, [this](waiting& one) { return (one.claimed_ = claim()) != nullptr; });
 }
 

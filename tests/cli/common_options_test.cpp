@@ -203,6 +203,25 @@ TEST_CASE("--json prints an object a line, with names whatever their bytes, and 
   CHECK(copied.out == "4 6\n");
 }
 
+TEST_CASE("an option that ends in = has no value, and takes none from the next word") {
+  scratch at;
+  plant(at);
+  for (const std::string option : {"--exclude=", "--files-from=", "--trace=", "--jobs=", "--color="}) {
+    const auto done = asyncfs({"hash", option, "t"}, hardship::none, at.path());
+    CHECK(done.status == 2);
+    CHECK(done.out == "");
+    CHECK(done.err.find("the value is missing behind '" + option + "'") != std::string::npos);
+  }
+}
+
+TEST_CASE("as many loops with as many files in flight as one may ask for come to an end") {
+  scratch at;
+  plant(at);
+  const auto done = asyncfs({"hash", "--jobs=16", "--depth=4096", "t"}, hardship::none, at.path());
+  CHECK(done.status == 0);
+  CHECK(done.out == asyncfs({"hash", "t"}, hardship::none, at.path()).out);
+}
+
 TEST_CASE("--stats says what was done, on standard error") {
   scratch at;
   plant(at);

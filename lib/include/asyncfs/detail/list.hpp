@@ -50,9 +50,17 @@ class list {
   // Calls fn for every node; fn may unlink the node it was given, and no other.
   template <class F>
   void for_each(F&& fn) {
+    while_each([&fn](T& one) {
+      fn(one);
+      return true;
+    });
+  }
+  // The same until fn returns false.
+  template <class F>
+  void while_each(F&& fn) {
     for (list_hook *node = root_.next, *after; node != &root_; node = after) {
       after = node->next;
-      fn(*from(node));
+      if (!fn(*from(node))) return;
     }
   }
 
