@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,14 +28,9 @@ class read_buffers {
   };
 
  private:
-  // They come as many at once as a huge page holds (madvise(2), MADV_HUGEPAGE): one page fault for all of them.
-  static constexpr std::size_t huge_page = std::size_t{2} << 20, at_once = huge_page / bytes_each;
   std::byte* take();
 
-  struct release {
-    void operator()(std::byte* page) const noexcept { std::free(page); }
-  };
-  std::vector<std::unique_ptr<std::byte, release>> pages_;
+  std::vector<std::unique_ptr<std::byte[]>> all_;
   std::vector<std::byte*> free_;  // has room for all there are
 };
 
