@@ -7,6 +7,7 @@
 using cli::asyncfs;
 using cli::hardship;
 using cli::scratch;
+using cli::shell;
 
 TEST_CASE("copy makes a tree equal to the source, on every engine and without io_uring") {
   scratch at;
@@ -146,4 +147,26 @@ TEST_CASE("copy reads files in /proc and /sys to their end, whatever size they c
   CHECK(done.err == "");
   REQUIRE(done.status == 0);
   CHECK(cli::shell("cmp " + claims_4096 + " " + at.path() + "/enabled").status == 0);
+}
+
+TEST_CASE("copy does not replace what is neither a file nor a directory") {
+  scratch at;
+  at.file("a", "x");
+  REQUIRE(shell("mkfifo " + at.path() + "/pipe").status == 0);
+  const auto done = asyncfs({"copy", "a", "pipe"}, hardship::none, at.path());
+  CHECK(done.status == 1);
+  CHECK(done.err == "asyncfs copy: will not replace 'pipe', which is no regular file, with 'a'; remove it first\n");
+  CHECK(shell("test -p " + at.path() + "/pipe").status == 0);
+}
+
+TEST_CASE("copy that cannot print what it was asked to print says so, and has copied all the same") {
+  scratch at;
+  at.file("a", "x");
+  const std::string run = "cd " + at.path() + " && '" ASYNCFS_PROGRAM "' copy --json a b";
+  for (const std::string where : {" > /dev/full", " >&-"}) {
+    const auto done = shell(run + where + " 2> err; echo $?; cat b err");
+    CHECK(done.out.starts_with("1\nx"));
+    CHECK(done.out.find("cannot write to standard output") != std::string::npos);
+  }
+  CHECK(shell(run + " | true; cat b").out == "x");
 }

@@ -99,8 +99,15 @@ request parse(int argc, const char* const* argv, std::span<const command_line> c
     for (const option& row : one.options) add(sub, row, words);
     sub.allow_extras();
   }
+  // CLI11 takes the next word for the value, and may or may not like it.
+  const auto empty = std::find_if(argv + std::min(argc, 1), end, [](std::string_view word) {
+    return word.starts_with("--") && word.find('=') == word.size() - 1;
+  });
+  const std::string missing =
+      empty == end ? std::string() : fmt::format("the value is missing behind {}", shell_quoted(*empty));
   try {
     app.parse(static_cast<int>(end - argv), argv);
+    if (!missing.empty()) throw wrong_usage(missing);
     std::vector<std::string> given = app.remaining(true);
     const auto unknown = std::ranges::find_if(given, is_option);
     if (unknown != given.end()) throw wrong_usage(fmt::format("unknown option {}", shell_quoted(*unknown)));
@@ -122,9 +129,9 @@ request parse(int argc, const char* const* argv, std::span<const command_line> c
     if (version) return asks_for_version{};
     return asks_for_help{chosen, long_help};
   } catch (const CLI::ParseError& error) {
-    return misused{chosen == nullptr ? std::string_view() : chosen->name, reason_of(error)};
+    return misused{chosen == nullptr ? std::string_view() : chosen->name, missing.empty() ? reason_of(error) : missing};
   } catch (const wrong_usage& error) {
-    return misused{chosen == nullptr ? std::string_view() : chosen->name, error.what()};
+    return misused{chosen == nullptr ? std::string_view() : chosen->name, missing.empty() ? error.what() : missing};
   }
 }
 

@@ -384,6 +384,8 @@ int run(const copy_command& command, messages& say) {
   work.in_place = {create,    write,      fchmod,   fchmodat, fchownat, utimensat, mkdirat,
                    symlinkat, readlinkat, renameat, statx,    mknodat,  unlinkat,  ftruncate};
   run_tree(options, std::move(work), out, say);
+  // Who does not read on need not hear of it: the copies are what counts.
+  if (out.error() && out.error() != std::errc::broken_pipe) say.failure("cannot write to standard output", out.error());
   return say.any_failure() ? 1 : 0;
 }
 

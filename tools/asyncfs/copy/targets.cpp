@@ -98,6 +98,12 @@ asyncfs::task<std::vector<copy_target>> choose_targets(const std::vector<std::st
       say.failure(fmt::format("{} and {} are the same file", shell_quoted(path), shell_quoted(shown)));
       continue;
     }
+    // A device, pipe or socket would be replaced, not written to: that is hardly what was meant.
+    if (target && !target->is_regular() && !target->is_directory()) {
+      say.failure(fmt::format("will not replace {}, which is no regular file, with {}; remove it first",
+                              shell_quoted(shown), shell_quoted(path)));
+      continue;
+    }
     bool into_itself = source->is_directory();
     if (into_itself) into_itself = co_await lies_within(*parent, *source);
     if (into_itself) {
