@@ -217,7 +217,7 @@ TEST_CASE("an option that ends in = has no value, and takes none from the next w
 TEST_CASE("as many loops with as many files in flight as one may ask for come to an end") {
   scratch at;
   plant(at);
-  const auto done = asyncfs({"hash", "--jobs=16", "--depth=4096", "t"}, hardship::none, at.path());
+  const auto done = asyncfs({"hash", "--jobs=64", "--depth=4096", "t"}, hardship::none, at.path());
   CHECK(done.status == 0);
   CHECK(done.out == asyncfs({"hash", "t"}, hardship::none, at.path()).out);
 }
