@@ -79,7 +79,8 @@ std::string help_of(const command_line& command, bool all) {
   for (const std::string_view group : groups) {
     made += fmt::format("\n{}:\n", group);
     for (const option& row : command.options)
-      if (row.group == group && (all || !row.common)) append_row(made, std::string(2, ' ').append(spelled_out(row)), row.help);
+      if (row.group == group && (all || !row.common))
+        append_row(made, std::string(2, ' ').append(spelled_out(row)), row.help);
   }
   made += "\nHelp:\n";
   append_row(made, "  -h", "Print the command's own options");

@@ -2,8 +2,8 @@
 
 namespace tool {
 
-// Not from huge pages: they take a page fault where these take sixteen, but where memory is fragmented the kernel moves
-// other pages about until it has one, which was seen to take 40 ms.
+// From ordinary memory: for a huge page, which would save fifteen of sixteen page faults, the kernel may have to move
+// other pages about first, for as long as that takes.
 std::byte* read_buffers::take() {
   if (free_.empty()) {
     free_.reserve(all_.size() + 1);
