@@ -142,6 +142,18 @@ std::vector<std::string> lines_of(const std::string& text) {
   return all;
 }
 
+// Of what was printed, the lines that are whole. Only where the printing failed, in the middle of a line, is another
+// begun: one that was wanted.
+std::vector<std::string> whole_lines(const std::string& printed, bool failed, const std::vector<std::string>& wanted) {
+  std::vector<std::string> lines = lines_of(printed);
+  if (lines.empty() || printed.ends_with('\n')) return lines;
+  require(failed, "it says that all went well, and its last line is torn");
+  require(std::ranges::any_of(wanted, [&](const std::string& line) { return line.starts_with(lines.back()); }),
+          "a torn line that was to be no line at all: " + lines.back());
+  lines.pop_back();
+  return lines;
+}
+
 void hashes(simulation& world) {
   const tree source = plant(world);
   auto command = in_world<tool::hash_command>(world);
@@ -153,7 +165,7 @@ void hashes(simulation& world) {
   for (const auto& [path, bytes] : source)
     if (bytes != "/" && !bytes.starts_with("-> ")) wanted.push_back(sha256(bytes) + "  " + path);
   std::ranges::sort(wanted, {}, [](const std::string& line) { return line.substr(66); });
-  const std::vector<std::string> got = lines_of(world.written_to(1));
+  const std::vector<std::string> got = whole_lines(world.written_to(1), status != 0, wanted);
   require(std::ranges::includes(
               wanted, got, {}, [](const std::string& l) { return l.substr(66) + l; },
               [](const std::string& l) { return l.substr(66) + l; }),
@@ -199,7 +211,7 @@ void greps(simulation& world) {
     for (const std::string& line : lines_of(bytes))
       if (line.find("needle") != std::string::npos) wanted.push_back(path + ":" + line);
   }
-  std::vector<std::string> got = lines_of(world.written_to(1));
+  std::vector<std::string> got = whole_lines(world.written_to(1), status == 2, wanted);
   std::ranges::sort(wanted);
   std::ranges::sort(got);
   for (const std::string& line : got)
