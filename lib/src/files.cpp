@@ -19,16 +19,6 @@ bool cannot_share(const std::error_code& error) {
          error == std::errc::function_not_supported;
 }
 
-task<std::size_t> read_at(const file& from, std::span<std::byte> buffer, std::uint64_t offset, page_cache how) {
-  if (how == page_cache::spare) {
-    const auto got = co_await as_result(from.read_uncached_at(buffer, offset));
-    if (got) co_return *got;
-    if (got.error() != std::errc::operation_not_supported) fail(got.error(), "read");
-  }
-  const std::size_t got = co_await from.read_at(buffer, offset);
-  co_return got;
-}
-
 // Copies [begin, end) through memory; ends early at the end of the source. Returns where it ended.
 task<std::uint64_t> copy_through_memory(const file& from, const file& to, std::uint64_t begin, std::uint64_t end,
                                         const copy_options& options) {
@@ -64,6 +54,16 @@ task<std::uint64_t> copy_span(const file& from, const file& to, std::uint64_t be
 constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1) >> 1;
 
 }  // namespace
+
+task<std::size_t> read_at(const file& from, std::span<std::byte> buffer, std::uint64_t offset, page_cache how) {
+  if (how == page_cache::spare) {
+    const auto got = co_await as_result(from.read_uncached_at(buffer, offset));
+    if (got) co_return *got;
+    if (got.error() != std::errc::operation_not_supported) fail(got.error(), "read");
+  }
+  const std::size_t got = co_await from.read_at(buffer, offset);
+  co_return got;
+}
 
 task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::uint64_t offset, page_cache how) {
   while (!bytes.empty()) {

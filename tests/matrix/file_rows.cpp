@@ -48,6 +48,9 @@ int copies_all_the_same(opcode code, int error) {
   return done_without && (code == opcode::ficlone || code == opcode::copy_file_range) ? 0 : error;
 }
 
+// Through the page cache, where there is no way past it.
+int reads_all_the_same(opcode, int error) { return error == EOPNOTSUPP ? 0 : error; }
+
 }  // namespace
 
 task<void> with_nothing(subject&) { co_return; }
@@ -247,6 +250,13 @@ std::vector<row> file_rows() {
        .parts = {{opcode::create}, {opcode::write}, {opcode::close}},
        .prepare = with_nothing,
        .attempt = [](subject& s) { return told(asyncfs::write_file(s.dir, "made", "some text")); }},
+      {.name = "read_at",
+       .parts = {{opcode::read}},
+       .prepare = with_files,
+       .attempt = [](subject& s) { return told(asyncfs::read_at(s.file, s.bytes, 0, asyncfs::page_cache::spare)); },
+       .value = 4096,
+       .is_transfer = true,
+       .becomes = reads_all_the_same},
       {.name = "write_all_at",
        .parts = {{opcode::write}},
        .prepare = with_files,

@@ -4,7 +4,9 @@
 // operation; add the path where you know it. Cancelling ends them between two transfers, with the file as far as it got.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +29,8 @@ inline task<void> write_file(const char* path, std::string_view bytes) { return 
 // the file system can do that (file::read_uncached_at); elsewhere it is the same as `fill`.
 enum class page_cache : std::uint8_t { fill, spare };
 
+// As file::read_at: how many bytes came, 0 at the end of the file.
+task<std::size_t> read_at(const file& from, std::span<std::byte> buffer, std::uint64_t offset, page_cache how);
 // Writes all of the buffer at the offset, however short single transfers are. ENOSPC when the device takes nothing.
 task<void> write_all_at(const file& to, std::span<const std::byte> bytes, std::uint64_t offset,
                         page_cache how = page_cache::fill);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <asyncfs/awaitable.hpp>
 #include <asyncfs/files.hpp>
 
 #include <cerrno>
@@ -190,11 +191,11 @@ class file_copier final : asyncfs::copy_observer {
 
   asyncfs::task<asyncfs::result<std::size_t>> read_at(const asyncfs::file& source, std::uint64_t offset) {
     const std::span<std::byte> buffer(buffer_.get(), read_piece);
-    if (how_.cache == asyncfs::page_cache::spare) {
-      const auto uncached = co_await asyncfs::as_result(source.read_uncached_at(buffer, offset));
-      if (uncached || uncached.error() != std::errc::operation_not_supported) co_return uncached;
-    }
-    const auto got = co_await asyncfs::as_result(source.read_at(buffer, offset));
+    asyncfs::result<std::size_t> got = 0;
+    if (how_.cache == asyncfs::page_cache::spare)
+      got = co_await asyncfs::as_result(asyncfs::read_at(source, buffer, offset, how_.cache));
+    else
+      got = co_await asyncfs::as_result(source.read_at(buffer, offset));
     co_return got;
   }
 

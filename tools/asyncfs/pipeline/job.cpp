@@ -1,5 +1,7 @@
 #include "pipeline/job.hpp"
 
+#include <asyncfs/awaitable.hpp>
+#include <asyncfs/files.hpp>
 #include <asyncfs/timer.hpp>
 
 #include <algorithm>
@@ -33,10 +35,10 @@ asyncfs::task<void> job::pace(std::uint64_t bytes) {
 asyncfs::task<asyncfs::result<std::size_t>> job::read_at(const asyncfs::file& from, std::span<std::byte> buffer,
                                                          std::uint64_t offset) {
   if (options.bytes_a_second != 0) buffer = buffer.first(std::min(buffer.size(), most_at_once_when_paced));
-  asyncfs::result<std::size_t> got = asyncfs::failure(std::make_error_code(std::errc::operation_not_supported));
-  const bool stream = offset == asyncfs::stream_position;
-  if (options.direct && !stream) got = co_await asyncfs::as_result(from.read_uncached_at(buffer, offset));
-  if (!got && got.error() == std::errc::operation_not_supported)
+  asyncfs::result<std::size_t> got = 0;
+  if (options.direct && offset != asyncfs::stream_position)
+    got = co_await asyncfs::as_result(asyncfs::read_at(from, buffer, offset, asyncfs::page_cache::spare));
+  else
     got = co_await asyncfs::as_result(from.read_at(buffer, offset));
   if (got && moved(*got)) co_await pace(*got);
   co_return got;
