@@ -11,7 +11,7 @@
 
 #include "command/hash_exact.hpp"
 #include "command/hash_tree.hpp"
-#include "hash/file_digester.hpp"
+#include "hash/digesting_crew.hpp"
 #include "hash/list_reader.hpp"
 #include "pipeline/ending.hpp"
 #include "pipeline/progress.hpp"
@@ -298,12 +298,8 @@ tree_work work_of(list_check& check, list_reader& list) {
   work.walk.more_roots = [&check, &list] { return next_roots(check, list); };
   work.part_of = &check.sum;
   work.after_interruption = "the rest of the list was not checked";
-  work.make_crew = [&check](workplace& place) -> visitor_maker {
-    return [&check, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
-      auto checker = std::make_shared<list_checker>(check, share);
-      return [checker](asyncfs::walk_entry& entry) { return checker->visit(entry); };
-    };
-  };
+  work.make_crew = digesting_crew(
+      [&check](const std::shared_ptr<loop_share>& share) { return std::make_shared<list_checker>(check, share); });
   return work;
 }
 

@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
+#include <stdexcept>
 
-#include "hash/file_digester.hpp"
+#include "hash/digesting_crew.hpp"
 #include "hash/file_table.hpp"
 #include "hash/source.hpp"
 #include "pipeline/ending.hpp"
@@ -29,22 +31,15 @@ constexpr std::uint64_t sampled_from = 2 * samples * sample_bytes;
 
 constexpr std::size_t mark_bytes = 32;
 constexpr std::string_view nothing_compared = "no duplicates were printed";
+constexpr std::size_t most_files = std::size_t{1} << 31;
 constexpr std::size_t candidates_a_piece = 1024;  // that are in memory as roots of a walk
 
-// A file that may have copies, under all of its names.
+// A file that may have copies, under all of its names. There may be millions.
 struct candidate {
-  std::uint64_t size;
-  std::size_t first, names;                      // records of the table, one after the other
-  std::array<unsigned char, mark_bytes> mark{};  // as far as the content is known: different for different files
-  bool failed = false;
-};
-
-bool look_alike(const candidate& a, const candidate& b) noexcept { return a.size == b.size && a.mark == b.mark; }
-
-struct by_content {
-  bool operator()(const candidate& a, const candidate& b) const noexcept {
-    return a.size != b.size ? a.size < b.size : a.mark < b.mark;
-  }
+  std::uint32_t first;       // record of the table; those of other names come behind it
+  std::uint32_t names : 31;  // how many
+  std::uint32_t failed : 1;
+  std::array<unsigned char, mark_bytes> mark;  // as far as the content is known: different for different files
 };
 
 struct search {
@@ -52,10 +47,14 @@ struct search {
   messages& say;
   const algorithm which = available(algorithm::blake3) ? algorithm::blake3 : algorithm::sha256;
   file_table files{};
-  std::vector<candidate> candidates{};
+  std::deque<candidate> candidates{};  // grows without being held twice
   report nothing{STDOUT_FILENO, report::order::as_it_comes};
   tree_summary sum{};
 
+  [[nodiscard]] std::uint64_t size_of(const candidate& one) const noexcept { return files[one.first].size; }
+  [[nodiscard]] bool alike(const candidate& a, const candidate& b) const noexcept {
+    return size_of(a) == size_of(b) && a.mark == b.mark;
+  }
   void fail(std::string_view what, const std::string& path, const std::error_code& why) {
     say.failure(fmt::format("cannot {} {}", what, shell_quoted(path)), why);
   }
@@ -107,13 +106,15 @@ void collect_files(search& all) {
 
 // Files that share their size with another file.
 void choose_by_size(search& all) {
+  if (all.files.size() > most_files) throw std::runtime_error("too many files to look for duplicates among");
   all.files.sort();
   const file_table& files = all.files;
   for (std::size_t begin = 0, end = 0; begin < files.size(); begin = end) {
-    std::vector<candidate>& chosen = all.candidates;
+    std::deque<candidate>& chosen = all.candidates;
     const std::size_t before = chosen.size();
     for (; end < files.size() && files[end].size == files[begin].size; ++end) {
-      if (end == begin || !files[end].same_file(files[end - 1])) chosen.push_back({files[end].size, end, 0});
+      if (end == begin || !files[end].same_file(files[end - 1]))
+        chosen.push_back({.first = static_cast<std::uint32_t>(end), .names = 0, .failed = 0, .mark = {}});
       ++chosen.back().names;
     }
     if (chosen.size() - before == 1) chosen.pop_back();
@@ -121,13 +122,16 @@ void choose_by_size(search& all) {
 }
 
 // Those that look like another as far as is known by now stay, ordered such that these stand together.
-void keep_alike(std::vector<candidate>& candidates) {
+void keep_alike(search& all) {
+  std::deque<candidate>& candidates = all.candidates;
   std::erase_if(candidates, [](const candidate& one) { return one.failed; });
-  std::ranges::sort(candidates, by_content());
+  std::ranges::sort(candidates, [&all](const candidate& a, const candidate& b) {
+    return all.size_of(a) != all.size_of(b) ? all.size_of(a) < all.size_of(b) : a.mark < b.mark;
+  });
   auto kept = candidates.begin();
   for (auto begin = candidates.begin(); begin != candidates.end();) {
     const auto end =
-        std::find_if_not(begin, candidates.end(), [&](const candidate& one) { return look_alike(one, *begin); });
+        std::find_if_not(begin, candidates.end(), [&](const candidate& one) { return all.alike(one, *begin); });
     if (end - begin > 1) kept = kept == begin ? end : std::move(begin, end, kept);
     begin = end;
   }
@@ -144,7 +148,7 @@ class reader {
 
   asyncfs::task<std::string> visit(const asyncfs::walk_entry& entry) {
     candidate& one = *static_cast<candidate*>(entry.user().get());
-    one.failed = true;  // until it is not
+    one.failed = 1;  // until it is not
     const auto begun = stability::begin();
     auto opened = co_await asyncfs::as_result(entry.at().open(entry.name(), O_RDONLY | O_NONBLOCK | O_NOCTTY));
     if (opened) {
@@ -172,9 +176,9 @@ class reader {
       co_return;
     }
     bool whole = all_.files.is(all_.files[one.first], *status);
+    const std::uint64_t last = all_.size_of(one) - sample_bytes;
     for (std::size_t i = 0; i < samples && whole; ++i) {
-      const std::uint64_t offset = (one.size - sample_bytes) / (samples - 1) * i;
-      const auto read = co_await fill(file, i + 1 == samples ? one.size - sample_bytes : offset,
+      const auto read = co_await fill(file, i + 1 == samples ? last : last / (samples - 1) * i,
                                       std::span(samples_).subspan(i * sample_bytes, sample_bytes));
       if (!read) {
         all_.fail("read", entry.path(), read.error());
@@ -188,7 +192,7 @@ class reader {
     }
     const XXH128_hash_t made = XXH3_128bits(samples_.data(), samples_.size());
     std::memcpy(one.mark.data(), &made, sizeof made);
-    one.failed = false;
+    one.failed = 0;
   }
 
   // False: the file ends before.
@@ -211,11 +215,11 @@ class reader {
     if (outcome.what == kind::unreadable) {
       all_.fail("read", entry.path(), outcome.error);
     } else if (outcome.what == kind::changed || !all_.files.is(all_.files[one.first], outcome.status) ||
-               outcome.size != one.size) {
+               outcome.size != all_.size_of(one)) {
       fail_as_changed(entry);
     } else {
       std::ranges::copy(std::span(outcome.values.front().bytes).first(mark_bytes), one.mark.begin());
-      one.failed = false;
+      one.failed = 0;
     }
   }
 
@@ -237,7 +241,7 @@ void read_candidates(search& all, std::uint64_t from_size, reader::how much) {
     std::vector<asyncfs::walk_root> roots;
     for (; next < all.candidates.size() && roots.size() < candidates_a_piece; ++next) {
       candidate& one = all.candidates[next];
-      if (one.size < from_size) continue;
+      if (all.size_of(one) < from_size) continue;
       const std::shared_ptr<void> unowned(std::shared_ptr<void>(), &one);
       roots.push_back({.path = all.files.path(all.files[one.first]), .type = DT_REG, .user = unowned});
     }
@@ -246,12 +250,8 @@ void read_candidates(search& all, std::uint64_t from_size, reader::how much) {
   work.walk.more_roots = [more]() -> asyncfs::task<std::vector<asyncfs::walk_root>> { co_return more(); };
   work.part_of = &all.sum;
   work.after_interruption = nothing_compared;
-  work.make_crew = [&all, much](workplace& place) -> visitor_maker {
-    return [&all, much, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
-      auto one = std::make_shared<reader>(all, much, share);
-      return [one](asyncfs::walk_entry& entry) { return one->visit(entry); };
-    };
-  };
+  work.make_crew = digesting_crew(
+      [&all, much](const std::shared_ptr<loop_share>& share) { return std::make_shared<reader>(all, much, share); });
   run_tree(how, std::move(work), all.nothing, all.say);
 }
 
@@ -298,9 +298,10 @@ std::size_t first_name_of(const search& all, std::size_t begin, std::size_t coun
 std::vector<group> groups_of(const search& all) {
   std::vector<group> groups;
   for (std::size_t begin = 0, end = 0; begin < all.candidates.size(); begin = end) {
-    while (end < all.candidates.size() && look_alike(all.candidates[end], all.candidates[begin])) ++end;
+    while (end < all.candidates.size() && all.alike(all.candidates[end], all.candidates[begin])) ++end;
     const std::size_t count = end - begin;
-    groups.push_back({begin, count, (count - 1) * all.candidates[begin].size, first_name_of(all, begin, count)});
+    const std::uint64_t wasted = (count - 1) * all.size_of(all.candidates[begin]);
+    groups.push_back({begin, count, wasted, first_name_of(all, begin, count)});
   }
   std::ranges::sort(groups, [&all](const group& a, const group& b) {
     if (a.wasted != b.wasted) return a.wasted > b.wasted;
@@ -310,7 +311,7 @@ std::vector<group> groups_of(const search& all) {
 }
 
 std::string text_of(const search& all, const group& one) {
-  const std::uint64_t size = all.candidates[one.begin].size;
+  const std::uint64_t size = all.size_of(all.candidates[one.begin]);
   std::string text =
       fmt::format("{} {}, {} copies, {} wasted:\n", size, size == 1 ? "byte" : "bytes", one.count, one.wasted);
   std::vector<std::string> first_of(one.count);  // name of each file
@@ -334,7 +335,7 @@ std::string object_of(const search& all, const group& one) {
   std::string line;
   json_line(line)
       .text("type", "duplicates")
-      .number("bytes", all.candidates[one.begin].size)
+      .number("bytes", all.size_of(all.candidates[one.begin]))
       .number("wasted", one.wasted)
       .raw("files", fmt::format("[{}]]", fmt::join(files, "],")))
       .end();
@@ -361,9 +362,9 @@ int print_duplicates(const hash_command& command, messages& say) {
   collect_files(all);
   choose_by_size(all);
   read_candidates(all, sampled_from, reader::how::sampled);
-  keep_alike(all.candidates);
+  keep_alike(all);
   read_candidates(all, 1, reader::how::whole);
-  keep_alike(all.candidates);
+  keep_alike(all);
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(command.tree, print(all, out));
   if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);

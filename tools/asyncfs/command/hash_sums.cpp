@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "hash/file_digester.hpp"
+#include "hash/digesting_crew.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
 #include "pipeline/ending.hpp"
@@ -124,12 +124,9 @@ int print_sums(const hash_command& command, messages& say) {
     work.walk.enter = [&say](asyncfs::walk_directory& found, const asyncfs::directory&) {
       return refuse_directory(found, say);
     };
-  work.make_crew = [&](workplace& place) -> visitor_maker {
-    return [&, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
-      auto printer = std::make_shared<sum_printer>(style, which, share, say);
-      return [printer](asyncfs::walk_entry& entry) { return printer->visit(entry); };
-    };
-  };
+  work.make_crew = digesting_crew([&](const std::shared_ptr<loop_share>& share) {
+    return std::make_shared<sum_printer>(style, which, share, say);
+  });
   run_tree(command.tree, std::move(work), out, say);
   if (out.error() == std::errc::broken_pipe) die_of(SIGPIPE);
   if (out.error()) say.failure("cannot write to standard output", out.error());

@@ -11,7 +11,7 @@
 #include <mutex>
 #include <utility>
 
-#include "hash/file_digester.hpp"
+#include "hash/digesting_crew.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
 #include "pipeline/ending.hpp"
@@ -267,12 +267,8 @@ std::vector<tree_result> hash_trees(const hash_command& command, std::span<const
   };
   work.part_of = &part_of;
   work.after_interruption = "no digest of a tree is given";
-  work.make_crew = [&](workplace& place) -> visitor_maker {
-    return [&, share = std::make_shared<loop_share>(place.whole)]() -> visitor {
-      auto worker = std::make_shared<tree_worker>(all, share);
-      return [worker](asyncfs::walk_entry& entry) { return worker->visit(entry); };
-    };
-  };
+  work.make_crew = digesting_crew(
+      [&all](const std::shared_ptr<loop_share>& share) { return std::make_shared<tree_worker>(all, share); });
   run_tree(how, std::move(work), nothing, say);
   tree_hasher hasher;
   all.finished.digest_all(hasher);  // those that were open to the end

@@ -58,6 +58,7 @@ asyncfs::task<file_digester::outcome> file_digester::digest(const asyncfs::file&
                        (before && before->changed == read.status.changed && before->size == read.status.size);
     if (still) co_return outcome{kind::done, {}, read.size, values_, read.status};
     if (before) co_return outcome{kind::changed};
+    share_->whole.moved_back(read.size);
     before = read.status;
   }
 }
@@ -138,13 +139,15 @@ asyncfs::task<file_digester::reading> file_digester::read_all(const asyncfs::fil
 asyncfs::task<file_digester::reading> file_digester::read_large(const asyncfs::file& source,
                                                                 std::span<const algorithm> which,
                                                                 std::uint64_t offset) {
-  const auto permit = co_await share_->large_files.acquire();
+  large_files& all = *share_->large;
+  const auto permit = co_await all.at_once.acquire();
   large_reading read;
   if (offset == 0)
-    read = co_await digest_blake3_spread(share_->whole, source, values_.front());
+    read = co_await digest_blake3_spread(share_->whole, all, source, values_.front());
   else
     read = co_await (all_quick(which) ? read_here : read_beside)(
-        share_->whole, source, offset, [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
+        share_->whole, all, source, offset,
+        [this, which](std::span<const std::byte> piece) { add_here(piece, which); });
   if (read.error) co_return reading{.error = read.error};
   const auto status = co_await asyncfs::as_result(source.status());
   if (!status) co_return reading{.error = status.error()};

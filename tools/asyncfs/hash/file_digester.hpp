@@ -2,7 +2,6 @@
 #pragma once
 
 #include <asyncfs/file.hpp>
-#include <asyncfs/semaphore.hpp>
 #include <asyncfs/task.hpp>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "hash/lane_queue.hpp"
+#include "hash/large_files.hpp"
 #include "hash/read_buffers.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/stability.hpp"
@@ -21,14 +21,12 @@ namespace tool {
 // What the workers of one loop share. Loop thread only.
 class loop_share {
  public:
-  explicit loop_share(job& of) noexcept : whole(of) {}
+  loop_share(job& of, std::shared_ptr<large_files> of_job) noexcept : whole(of), large(std::move(of_job)) {}
   job& whole;
   // The thread's vector lanes; null where they gain nothing.
   lane_queue* lanes_of(algorithm which);
   read_buffers buffers;
-  // Permits for files that take large buffers.
-  static constexpr std::size_t most_large_files = 4;
-  asyncfs::semaphore large_files{most_large_files};
+  const std::shared_ptr<large_files> large;  // all loops share it
 
  private:
   struct maybe {

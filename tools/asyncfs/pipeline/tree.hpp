@@ -25,6 +25,8 @@ namespace tool {
 using visitor = std::function<asyncfs::task<std::string>(asyncfs::walk_entry&)>;
 // Makes one worker's visitor, with the buffers it needs.
 using visitor_maker = std::function<visitor()>;
+// Called once on every loop: what it makes may hold what the loop's workers share.
+using crew_maker = std::function<visitor_maker(workplace&)>;
 
 // The last line of --json, with statistics where they are asked for.
 [[nodiscard]] std::string json_summary(const tree_options& options, const tree_summary& of, bool failed);
@@ -34,8 +36,7 @@ void tell_statistics(const tree_options& options, const tree_summary& of, messag
 struct tree_work {
   std::vector<asyncfs::walk_root> roots;
   asyncfs::walk_options walk;
-  // Called once on every loop: what it makes may hold what the loop's workers share.
-  std::function<visitor_maker(workplace&)> make_crew;
+  crew_maker make_crew;
   // Runs on every loop after its workers have ended; optional.
   std::function<asyncfs::task<void>()> afterwards{};
   // Operations that this command had better do in place (engine_options::run).
