@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "../catch.hpp"
+#include "../support/left_out.hpp"
 #include "program.hpp"
 #include "trees.hpp"
 
@@ -203,6 +204,15 @@ TEST_CASE("--json prints an object a line, with names whatever their bytes, and 
   CHECK(copied.out == "4 6\n");
 }
 
+TEST_CASE("what is read twice, to be sure that it stood still, is counted once") {
+  const std::string lies = "/sys/kernel/mm/transparent_hugepage/enabled";  // of its size
+  const auto content = shell("cat " + lies);
+  if (content.status != 0) return tests::leave_out("the size of what is read twice: no " + lies);
+  const auto done = asyncfs({"hash", "--json", lies});
+  CHECK(done.status == 0);
+  CHECK(done.out.find("\"files\":1,\"bytes\":" + std::to_string(content.out.size()) + ",") != std::string::npos);
+}
+
 TEST_CASE("an option that ends in = has no value, and takes none from the next word") {
   scratch at;
   plant(at);
@@ -212,6 +222,29 @@ TEST_CASE("an option that ends in = has no value, and takes none from the next w
     CHECK(done.out == "");
     CHECK(done.err.find("the value is missing behind '" + option + "'") != std::string::npos);
   }
+}
+
+TEST_CASE("an option that takes no value is refused one") {
+  scratch at;
+  at.file("a", "a");
+  for (const std::string word : {"--json=0", "--stats=no", "--no-recursive=false"}) {
+    INFO(word);
+    const auto done = asyncfs({"hash", word, "a"}, hardship::none, at.path());
+    CHECK(done.status == 2);
+    CHECK(done.out == "");
+    CHECK(done.err == "asyncfs hash: " + word.substr(0, word.find('=')) +
+                          " takes no value\nTry 'asyncfs hash --help' for more information.\n");
+  }
+}
+
+TEST_CASE("what the tool says of itself fails where it cannot be written, and that is said") {
+  for (const std::string words : {"--help", "--version", "hash --help", "--completions=bash", "probe"})
+    for (const std::string where : {">/dev/full", ">&-"}) {
+      INFO(words << where);
+      const auto done = shell(program_name + " " + words + " " + where);
+      CHECK(done.status == 1);
+      CHECK(done.err.find(": cannot write to standard output: ") != std::string::npos);
+    }
 }
 
 TEST_CASE("as many loops with as many files in flight as one may ask for come to an end") {

@@ -50,7 +50,10 @@ void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
-int print(const std::string& text) { return std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 1 : 0; }
+int answer(const std::string& text) {
+  messages say("asyncfs");
+  return print(text, say) ? 0 : 1;
+}
 
 int answer(const misused& line) {
   const std::string name = line.command.empty() ? "asyncfs" : fmt::format("asyncfs {}", line.command);
@@ -94,10 +97,10 @@ int run_command_line(int argc, char** argv) {
     const std::vector<command_line>& commands;
     int operator()(const command_line* command) const { return run(*command); }
     int operator()(const asks_for_help& help) const {
-      return print(help.of != nullptr ? help_of(*help.of, help.all) : help_of_tool(commands));
+      return answer(help.of != nullptr ? help_of(*help.of, help.all) : help_of_tool(commands));
     }
-    int operator()(const asks_for_version&) const { return print("asyncfs " ASYNCFS_VERSION "\n"); }
-    int operator()(const asks_for_completions& wanted) const { return print(completions_for(wanted.shell, commands)); }
+    int operator()(const asks_for_version&) const { return answer("asyncfs " ASYNCFS_VERSION "\n"); }
+    int operator()(const asks_for_completions& wanted) const { return answer(completions_for(wanted.shell, commands)); }
     int operator()(const misused& line) const { return answer(line); }
   };
   return std::visit(answers{commands}, asked);

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+
 namespace tool {
 
 namespace {
@@ -43,5 +46,11 @@ void messages::failure(std::string_view what) {
 }
 
 void messages::note(std::string_view what) { line(what); }
+
+bool print(std::string_view text, messages& say) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+  say.failure("cannot write to standard output", std::error_code(errno, std::system_category()));
+  return false;
+}
 
 }  // namespace tool

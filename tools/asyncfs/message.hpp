@@ -40,4 +40,7 @@ class messages {
   std::string status_;
 };
 
+// Writes a text to standard output at once. False: that failed, and was said.
+bool print(std::string_view text, messages& say);
+
 }  // namespace tool

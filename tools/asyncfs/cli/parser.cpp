@@ -18,6 +18,8 @@ std::string spelling(const option& of) {
   return of.may_be_bare() ? fmt::format("{}{{{}}}", all, of.when_bare) : all;
 }
 
+constexpr std::string_view completions_name = "completions";
+
 // What CLI11 parses values into before they are handed on: it must live as long as the parser, and is not looked at.
 struct unread {
   std::list<std::string> words;
@@ -35,7 +37,7 @@ void add(CLI::App& to, const option& row, unread& into) {
     made->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     made->each(row.take);
   } else {
-    made = to.add_flag_callback(spelling(row), [&row] { row.take({}); });
+    made = to.add_flag_callback(spelling(row), [&row] { row.take({}); })->disable_flag_override();
   }
   // In the order of the command line, so that a later word can take back an earlier one.
   made->trigger_on_parse();
@@ -47,10 +49,17 @@ std::string names_of(std::span<const command_line> commands) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-std::string reason_of(const CLI::ParseError& error) {
+std::string reason_of(const CLI::ParseError& error, const command_line* command) {
   const std::string text = error.what();
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) return text;
-  return fmt::format("{} needs a value", text.substr(0, text.find(':')));
+  // A value is missing, or there is one too many; the name of the option is what the text begins with.
+  const std::size_t begin = text.find_first_not_of('-');
+  const std::string name = text.substr(begin, text.find_first_of(": ", begin) - begin);
+  const bool takes_one =
+      command == nullptr ? name == completions_name : std::ranges::any_of(command->options, [&](const option& row) {
+        return row.has_value() && row.name == name;
+      });
+  return fmt::format("--{} {} value", name, takes_one ? "needs a" : "takes no");
 }
 
 bool is_option(const std::string& word) { return word.size() > 1 && word.front() == '-'; }
@@ -73,10 +82,13 @@ request parse(int argc, const char* const* argv, std::span<const command_line> c
         short_help = true;
         throw CLI::Success();
       })->trigger_on_parse();
-    of.add_flag_callback("--help", [&] {
-        long_help = true;
-        throw CLI::Success();
-      })->trigger_on_parse();
+    of.add_flag_callback("--help",
+                         [&] {
+                           long_help = true;
+                           throw CLI::Success();
+                         })
+        ->disable_flag_override()
+        ->trigger_on_parse();
   };
   take_help(app);
   app.add_flag_callback("--version",
@@ -84,10 +96,11 @@ request parse(int argc, const char* const* argv, std::span<const command_line> c
                           version = true;
                           throw CLI::Success();
                         })
+      ->disable_flag_override()
       ->trigger_on_parse();
-  app.add_option("--completions", shell)->each([](const std::string& word) {
+  app.add_option(fmt::format("--{}", completions_name), shell)->each([](const std::string& word) {
     if (std::ranges::find(shells, word) == std::end(shells))
-      throw not_among("completions", word, {std::begin(shells), std::end(shells)});
+      throw not_among(completions_name, word, {std::begin(shells), std::end(shells)});
   });
   app.require_subcommand(0, 1);
 
@@ -129,7 +142,8 @@ request parse(int argc, const char* const* argv, std::span<const command_line> c
     if (version) return asks_for_version{};
     return asks_for_help{chosen, long_help};
   } catch (const CLI::ParseError& error) {
-    return misused{chosen == nullptr ? std::string_view() : chosen->name, missing.empty() ? reason_of(error) : missing};
+    return misused{chosen == nullptr ? std::string_view() : chosen->name,
+                   missing.empty() ? reason_of(error, chosen) : missing};
   } catch (const wrong_usage& error) {
     return misused{chosen == nullptr ? std::string_view() : chosen->name, missing.empty() ? error.what() : missing};
   }

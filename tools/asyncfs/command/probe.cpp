@@ -30,16 +30,17 @@ int probe(asyncfs::engine_kind engine, messages& say) {
   }
   utsname system{};
   ::uname(&system);
-  fmt::print("kernel  {} {}\n", system.sysname, system.release);
-  fmt::print("engine  {} ({})\n\n", chosen->engine->name(), chosen->reason);
-  fmt::print("{:<18} {:>6}  {:<9} {:<9} {}\n", "operation", "since", "runs", "default", "instead");
+  std::string text = fmt::format("kernel  {} {}\n", system.sysname, system.release);
+  text += fmt::format("engine  {} ({})\n\n", chosen->engine->name(), chosen->reason);
+  text += fmt::format("{:<18} {:>6}  {:<9} {:<9} {}\n", "operation", "since", "runs", "default", "instead");
   for (const asyncfs::opcode_info& row : asyncfs::opcode_table) {
     const bool in_kernel = row.since != asyncfs::kernel_version{};
-    fmt::print("{:<18} {:>6}  {:<9} {:<9} {}\n", row.name,
-               in_kernel ? fmt::format("{}.{}", row.since.major, row.since.minor) : "-",
-               words_for(chosen->engine->where(row.code)), words_for(row.where), row.twin.empty() ? "-" : row.twin);
+    text += fmt::format("{:<18} {:>6}  {:<9} {:<9} {}\n", row.name,
+                        in_kernel ? fmt::format("{}.{}", row.since.major, row.since.minor) : "-",
+                        words_for(chosen->engine->where(row.code)), words_for(row.where),
+                        row.twin.empty() ? "-" : row.twin);
   }
-  return 0;
+  return print(text, say) ? 0 : 1;
 }
 
 }  // namespace
