@@ -49,7 +49,7 @@ void walk::forget(std::unique_lock<short_lock>& lock) noexcept {
   unlisted_.clear();
   levels_.clear();
   lanes_.clear();
-  ready_count_ = listed_ahead_ = 0;
+  ready_count_ = listed_ahead_ = ready_ranges_ = open_ahead_ = 0;
   // Some are being listed already, having been demanded, and are their listers' to let go.
   for (pending_ptr& one : unlisted)
     if (std::exchange(one->now, detail::walk_pending::state::claimed) != detail::walk_pending::state::unlisted)
@@ -161,6 +161,7 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
     work->now = detail::walk_pending::state::listed;
     work->more = more;
     listed_ahead_ += listing->items.size();
+    ++open_ahead_;
     work->listing = std::move(listing);
   } else {
     if (more) {
@@ -178,6 +179,7 @@ void walk::publish(const pending_ptr& work, listing_ptr listing, bool more) {
       const std::size_t begin = i;
       while (i < listing->items.size() && listing->items[i].type != DT_DIR) ++i;
       ready_count_ += i - begin;
+      ++ready_ranges_;
       ready.push_back({listing, begin, i});
     }
   }
@@ -238,6 +240,7 @@ void walk::emit_failure(const pending_ptr& work) {
                           .child = work,
                           .root = work->node->root()});
   ++ready_count_;
+  ++ready_ranges_;
   ready_of(loop::current()).push_back({std::move(alone), 0, 1, work->error, work->operation});
 }
 
@@ -263,10 +266,12 @@ void walk::emit() {
     if (here.next > begin) {
       ready_count_ += here.next - begin;
       listed_ahead_ -= here.next - begin;
+      ++ready_ranges_;
       ready_of(nullptr).push_back({listing, begin, here.next});
     }
     if (here.next == items.size()) {
       directory->listing.reset();
+      --open_ahead_;
       if (directory->more) {
         here.next = 0;
         directory->now = detail::walk_pending::state::unlisted;
@@ -303,7 +308,10 @@ std::optional<walk_entry> walk::take(const loop* home) {
   entry.operation = first.operation;
   if (options_.follow) tell_unfollowed(entry);
   --ready_count_;
-  if (first.next == first.end) from->pop_front();
+  if (first.next == first.end) {
+    from->pop_front();
+    --ready_ranges_;
+  }
   return entry;
 }
 
@@ -321,8 +329,10 @@ walk::pending_ptr walk::claim() {
     ++listing_now_;
     return chosen;
   };
+  if (ready_ranges_ >= options_.most_open) return nullptr;
   if (demanded_) return begin(std::exchange(demanded_, nullptr));
   if (ready_count_ >= options_.most_ready || listed_ahead_ >= options_.most_listed) return nullptr;
+  if (ready_ranges_ + open_ahead_ >= options_.most_open) return nullptr;
   while (!unlisted_.empty()) {
     pending_ptr last = std::move(unlisted_.back());
     unlisted_.pop_back();

@@ -400,3 +400,42 @@ TEST_CASE("roots may come a few at a time: all are walked, in order where there 
     }
   });
 }
+
+TEST_CASE("a walk holds no more directories open than it may, however far its listers are ahead") {
+  constexpr std::size_t directories = 300;
+  const tests::temporary_directory at;
+  for (std::size_t i = 0; i < directories; ++i) {
+    const std::string path = at.path() + "/" + std::to_string(i % 10) + "/" + std::to_string(i);
+    std::filesystem::create_directories(path);
+    std::ofstream(path + "/file") << i;
+  }
+  const auto open_now = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+  };
+  for (const walk_order order : {walk_order::none, walk_order::bytes}) {
+    std::size_t most = 0, before = 0, taken = 0;
+    asyncfs::walk_options how{.order = order, .most_open = 4};
+    how.enter = [&](asyncfs::walk_directory&, const asyncfs::directory&) -> task<bool> {
+      most = std::max(most, open_now());
+      co_return true;
+    };
+    asyncfs::walk tree({{.path = at.path()}}, how);
+    const auto take = [&]() -> task<void> {
+      while (const auto entry = co_await tree.next()) {
+        ++taken;
+        for (int i = 0; i < 5; ++i) co_await asyncfs::yield();
+      }
+    };
+    const auto both = [&]() -> task<void> {
+      before = open_now();
+      std::vector<task<void>> hands;
+      for (int i = 0; i < 4; ++i) hands.push_back(tree.drive());
+      hands.push_back(take());
+      co_await asyncfs::when_all(std::move(hands));
+    };
+    asyncfs::run(both());
+    CHECK(taken == directories);
+    CHECK(most <= before + 2 * 4 + 4 + 1 + 3);  // twice, those being listed, the one that is taken, and those above
+  }
+}

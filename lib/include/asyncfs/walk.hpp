@@ -120,7 +120,10 @@ struct walk_options {
   std::function<task<std::vector<walk_root>>()> more_roots{};
   std::size_t most_ready = 4096;    // entries found and not yet taken, before listing pauses
   std::size_t most_listed = 65536;  // the same for directories listed ahead of the order
-  unsigned most_listings = 16;      // at once
+  // Directories that are held open because of entries found and not yet taken; as many again when there is an order.
+  // Beside these, every entry that was taken keeps its own open, and an ordered walk those above where it is.
+  std::size_t most_open = 256;
+  unsigned most_listings = 16;  // at once
 };
 
 class walk {
@@ -200,8 +203,10 @@ class walk {
   std::vector<pending_ptr> unlisted_;  // last in, first out
   pending_ptr demanded_;               // what ordered emission cannot go on without
   std::vector<level> levels_;
-  std::vector<lane> lanes_;  // one a loop; a single one when there is an order
-  std::size_t ready_count_ = 0, listed_ahead_ = 0;
+  std::vector<lane> lanes_;                         // one a loop; a single one when there is an order
+  std::size_t ready_count_ = 0, listed_ahead_ = 0;  // entries
+  std::size_t ready_ranges_ = 0,
+              open_ahead_ = 0;  // directories, or parts of them: in the lanes, and ahead of the order
   unsigned listing_now_ = 0;
   std::uint64_t next_sequence_ = 0, found_ = 0;
   bool stopped_ = false;
