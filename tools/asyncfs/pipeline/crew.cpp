@@ -12,8 +12,12 @@ constexpr unsigned listers = 8;  // tasks a loop that list directories
 constexpr unsigned depth_when_cached = 32;
 constexpr unsigned depth_most = 128;
 constexpr std::uint64_t observed_at_a_time = 256;  // completions between two looks at the flow
-constexpr unsigned descriptors_a_file = 3;
-constexpr rlim_t descriptors_kept = 256;  // for directories, rings and the rest
+constexpr unsigned descriptors_a_file = 4;         // a copy and its source, and the directories of both
+constexpr rlim_t descriptors_kept = 256;           // for directories ahead of the files, rings and the rest
+// An ordered walk may hold twice as many as it is told; of a copy each has another; and there are those above.
+constexpr unsigned descriptors_a_directory = 3;
+constexpr rlim_t descriptors_of_the_rest = 48, descriptors_a_loop = 4;
+constexpr std::uint64_t fewest_directories = 8, most_directories = 65536;
 
 // Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
 // a device sets the pace.
@@ -26,6 +30,15 @@ unsigned descriptor_bound(unsigned loops) {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return depth_most;
   const auto left = limit.rlim_cur > descriptors_kept * 2 ? limit.rlim_cur - descriptors_kept : limit.rlim_cur / 2;
   return static_cast<unsigned>(std::clamp<std::uint64_t>(left / descriptors_a_file / loops, 1, depth_most));
+}
+
+std::size_t directory_bound(unsigned loops) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fewest_directories;
+  const std::uint64_t taken =
+      (descriptor_bound(loops) * std::uint64_t{descriptors_a_file} + descriptors_a_loop) * loops;
+  const std::uint64_t left = limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, taken + descriptors_of_the_rest);
+  return std::clamp(left / descriptors_a_directory, fewest_directories, most_directories);
 }
 
 crew::crew(workshop& shared, asyncfs::loop& home)

@@ -25,6 +25,9 @@ struct workshop {
 
 // As many files in flight as the limit on descriptors allows each of the loops.
 [[nodiscard]] unsigned descriptor_bound(unsigned loops);
+// As many directories held open ahead of the files as it leaves room for (walk_options::most_open): the further ahead,
+// the better for a cold disk.
+[[nodiscard]] std::size_t directory_bound(unsigned loops);
 
 // Loop thread only.
 class crew {
