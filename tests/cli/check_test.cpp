@@ -167,6 +167,29 @@ TEST_CASE("a list cannot make anybody wait for a FIFO or read a device") {
   CHECK(done.err.find("WARNING: 2 listed files could not be read\n") != std::string::npos);
 }
 
+TEST_CASE("a part of a list in which nothing is listed is well, and a list of which filters leave nothing is not") {
+  const scratch at;
+  at.file("a", "a");
+  at.file("list", asyncfs({"hash", "a"}, cli::hardship::none, at.path()).out);
+  for (const char* part : {"--shard=1/2", "--shard=2/2"}) {
+    const outcome done = asyncfs({"hash", "-c", "--quiet", part, "list"}, cli::hardship::none, at.path());
+    CHECK(done.status == 0);
+    CHECK(done.err == "");
+  }
+  const outcome none = asyncfs({"hash", "-c", "--exclude=*", "list"}, cli::hardship::none, at.path());
+  CHECK(none.status == 1);
+  CHECK(none.err == "asyncfs hash: list: no file was verified\n");
+}
+
+TEST_CASE("a listed name that is empty is a file that cannot be opened, as for sha256sum") {
+  const scratch at;
+  at.file("list", "SHA256 () = " + std::string(64, 'a') + "\n");
+  const outcome ours = asyncfs({"hash", "-c", "list"}, cli::hardship::none, at.path());
+  const outcome theirs = cli::shell("cd '" + at.path() + "' && sha256sum -c list");
+  CHECK(ours.out == theirs.out);
+  CHECK(ours.status == theirs.status);
+}
+
 TEST_CASE("checking gives the same on every engine, in the order of the list") {
   scratch at;
   std::string list, wanted;

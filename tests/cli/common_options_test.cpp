@@ -224,6 +224,24 @@ TEST_CASE("an option that ends in = has no value, and takes none from the next w
   }
 }
 
+TEST_CASE("lists of paths that contradict each other, or what they are, are refused") {
+  scratch at;
+  at.file("a", "a");
+  at.file("lines", "a\n");
+  at.file("zeros", std::string("a\0b\0", 4));
+  const auto both = asyncfs({"hash", "--files-from=lines", "--files0-from=zeros"}, hardship::none, at.path());
+  CHECK(both.status == 2);
+  CHECK(both.out == "");
+  CHECK(both.err.find("--files-from and --files0-from cannot be combined") != std::string::npos);
+  const auto twice = shell("echo a | " + program_name + " hash --files-from=- -");
+  CHECK(twice.status == 2);
+  CHECK(twice.err.find("standard input cannot be both") != std::string::npos);
+  const auto zeros = asyncfs({"hash", "--files-from=zeros"}, hardship::none, at.path());
+  CHECK(zeros.status == 1);
+  CHECK(zeros.out == "");
+  CHECK(zeros.err == "asyncfs hash: the list of paths 'zeros' has NULs in it; --files0-from takes such\n");
+}
+
 TEST_CASE("an option that takes no value is refused one") {
   scratch at;
   at.file("a", "a");
@@ -255,6 +273,28 @@ TEST_CASE("as many loops with as many files in flight as one may ask for come to
   CHECK(done.out == asyncfs({"hash", "t"}, hardship::none, at.path()).out);
 }
 
+TEST_CASE("where few descriptors may be open, directories of a file each are worked through all the same") {
+  scratch at;
+  for (int i = 0; i < 900; ++i) at.file("t/" + std::to_string(i % 30) + "/" + std::to_string(i) + "/f", "needle");
+  const std::string here = "ulimit -n 256; cd '" + at.path() + "'; ";
+  const auto run = [&](const std::string& words) { return shell(here + program_name + " " + words); };
+  for (const std::string engine : {"", " --engine=threads", " --engine=sync"}) {
+    INFO(engine);
+    const auto sums = run("hash t > sums" + engine);
+    CHECK(sums.err == "");
+    CHECK(sums.status == 0);
+    CHECK(shell("wc -l < '" + (at / "sums") + "'").out == "900\n");
+    for (const std::string words :
+         {"hash -c --quiet --exact sums", "hash --tree t", "hash --duplicates t", "grep -uuu needle t", "copy t u"}) {
+      INFO(words);
+      const auto done = run(words + engine);
+      CHECK(done.err == "");
+      CHECK(done.status == 0);
+    }
+    std::filesystem::remove_all(at / "u");
+  }
+}
+
 TEST_CASE("--stats says what was done, on standard error") {
   scratch at;
   plant(at);
@@ -264,6 +304,31 @@ TEST_CASE("--stats says what was done, on standard error") {
   CHECK(done.err.find("7 files and ") != std::string::npos);
   CHECK(done.err.find(" system calls, ") != std::string::npos);
   CHECK(done.err.find("% waiting for devices") != std::string::npos);
+}
+
+TEST_CASE("files that several passes look at are counted once") {
+  scratch at;
+  for (const char* name : {"t/a", "t/b"}) at.file(name, std::string(100'000, 'x'));
+  const auto duplicates = asyncfs({"hash", "--duplicates", "--json", "t"}, hardship::none, at.path());
+  CHECK(duplicates.out.find("\"files\":2,") != std::string::npos);
+  CHECK(shell("cd '" + at.path() + "'; " + program_name + " hash t > list").status == 0);
+  const auto checked = asyncfs({"hash", "-c", "--exact", "--json", "list"}, hardship::none, at.path());
+  CHECK(checked.status == 0);
+  CHECK(checked.out.find("\"files\":2,") != std::string::npos);
+}
+
+TEST_CASE("an interrupted pass of several has its summary, too") {
+  scratch at;
+  at.file("t/a", std::string(3'000'000, 'x'));
+  at.file("t/b", std::string(3'000'000, 'x'));
+  for (const std::string what : {"--tree", "--duplicates"}) {
+    INFO(what);
+    const auto done = shell("cd '" + at.path() + "'; exec timeout --preserve-status -s TERM 0.3 " + program_name +
+                            " hash --json --limit-rate=1M " + what + " t");
+    CHECK(done.status != 0);
+    CHECK(done.out.find("\"type\":\"summary\"") != std::string::npos);
+    CHECK(done.out.find("\"failed\":true") != std::string::npos);
+  }
 }
 
 TEST_CASE("--stats sums up what is done in several passes, and says it once") {
@@ -312,6 +377,16 @@ TEST_CASE("on a terminal progress is shown when results go elsewhere, and names 
   const std::string searched = on_terminal(go + " grep -uuu -l x t");
   CHECK(searched.find("\x1b[2J") == std::string::npos);
   CHECK(searched.find("plain") != std::string::npos);
+}
+
+TEST_CASE("names that would do something on a terminal are printed there as what they are, also of trees") {
+  scratch at;
+  at.file("esc\x1b[31m/f", "f");
+  for (const std::string what : {"hash", "hash --tree"}) {
+    const std::string shown = on_terminal("cd " + at.path() + "; " + program_name + " " + what + " esc*");
+    CHECK(shown.find("\x1b[31m") == std::string::npos);
+    CHECK(shown.find("[31m") != std::string::npos);
+  }
 }
 
 TEST_CASE("failures of a check are red on a terminal, unless NO_COLOR or --color=never says otherwise") {

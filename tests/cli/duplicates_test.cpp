@@ -152,6 +152,23 @@ TEST_CASE("duplicates are looked for among what filters leave, and in what lists
   CHECK(duplicates(at, {"--shard=1/2", "t"}).status == 2);
 }
 
+TEST_CASE("files that do not have the size they claim are no duplicates, and that is said") {
+  const auto done = asyncfs({"hash", "--duplicates", "/proc/version", "/proc/cpuinfo"});
+  CHECK(done.status == 1);
+  CHECK(done.out == "");
+  for (const std::string path : {"/proc/version", "/proc/cpuinfo"})
+    CHECK(done.err.find("'" + path + "' has not the size that it claims") != std::string::npos);
+}
+
+TEST_CASE("what is read in a few places to tell files apart is counted, too") {
+  const scratch at;
+  at.file("a", std::string(100'000, 'a'));
+  at.file("b", std::string(100'000, 'b'));
+  const outcome done = duplicates(at, {"--json", "a", "b"});
+  CHECK(done.status == 0);
+  CHECK(done.out.find("\"bytes\":24576,") != std::string::npos);  // three places of 4 KiB of each
+}
+
 TEST_CASE("looking for duplicates does not go with printing or checking digests") {
   for (const std::string other : {"-c", "--tag", "--untagged", "--zero", "--tree", "-amd5"})
     CHECK(asyncfs({"hash", "--duplicates", other, "x"}).status == 2);

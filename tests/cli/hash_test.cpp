@@ -55,6 +55,18 @@ TEST_CASE("hash reads files in /sys, which claim a size that they do not have") 
   if (wanted.status == 0) CHECK(asyncfs({"hash", name}).out == wanted.out);
 }
 
+TEST_CASE("a hole however large keeps nobody from ending it") {
+  const scratch at;
+  CHECK(cli::shell("truncate -s 3T '" + (at / "hole") + "'").status == 0);
+  for (const std::string& engine : cli::engines) {
+    INFO(engine);
+    const auto done =
+        cli::shell("exec timeout --preserve-status -k 20 -s TERM 0.3 " ASYNCFS_PROGRAM " hash --engine=" + engine +
+                   " '" + (at / "hole") + "'");
+    CHECK(done.status == 128 + 15);  // and not of SIGKILL
+  }
+}
+
 TEST_CASE("hash reports a standard output that is closed or full") {
   scratch at;
   at.file("x", "x\n");

@@ -16,8 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (line_parser::says_nothing(line)) continue;
     const auto parsed = parser.parse(line);
     if (!parsed) continue;
-    fuzz::require(!parsed->path.empty() && parsed->path.find('\0') == std::string::npos,
-                  "a path that no file can have");
+    fuzz::require(parsed->path.find('\0') == std::string::npos, "a path that no file can have");
+    if (parsed->path.empty()) continue;  // nor has one this, but sha256sum tries to open it
     for (const tool::algorithm_info& row : tool::algorithm_table) {
       if (row.bytes != parsed->digest.size) continue;
       for (const line_form form : {line_form::plain, line_form::tagged}) {

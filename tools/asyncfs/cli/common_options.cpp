@@ -38,6 +38,13 @@ shard parse_shard(const std::string& text) {
   return {static_cast<unsigned>(number_of("shard", text.substr(0, slash), 1, of)), of};
 }
 
+// Given twice, the last one counts; one of each would be half of what was meant.
+void take_list(tree_options& into, path_list list) {
+  if (into.more_paths && into.more_paths->end != list.end)
+    throw wrong_usage("--files-from and --files0-from cannot be combined; put all paths into one list");
+  into.more_paths = std::move(list);
+}
+
 }  // namespace
 
 option engine_option(asyncfs::engine_kind& into, std::string_view group) {
@@ -65,10 +72,10 @@ void add_common_options(command_line& to, tree_options& into) {
                             &name_filter::include));
   all.push_back(word(
       0, "files-from", "FILE", choosing, "Work also on the paths in FILE, one a line; -: standard input",
-      [&into](const std::string& path) { into.more_paths = {path, '\n'}; }, value_kind::file));
+      [&into](const std::string& path) { take_list(into, {path, '\n'}); }, value_kind::file));
   all.push_back(word(
       0, "files0-from", "FILE", choosing, "The same with a NUL behind each path, as find -print0 writes it",
-      [&into](const std::string& path) { into.more_paths = {path, '\0'}; }, value_kind::file));
+      [&into](const std::string& path) { take_list(into, {path, '\0'}); }, value_kind::file));
   all.push_back(flag(0, "one-file-system", choosing, "Do not enter other file systems than the operand is on",
                      into.one_file_system));
   all.push_back(word(0, "shard", "K/N", choosing,

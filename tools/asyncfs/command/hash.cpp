@@ -59,6 +59,9 @@ void check_combination(const hash_command& command) {
     if (!command.which.empty()) refuse("--algorithm", "--duplicates");
     if (command.tree.shard.of > 1) refuse("--shard", "--duplicates");
   }
+  if (command.tree.more_paths && command.tree.more_paths->path == "-" &&
+      std::ranges::find(command.paths, "-") != command.paths.end())
+    throw wrong_usage("standard input cannot be both a list of paths and a file to hash");
   if (command.tree_digest) {
     if (command.tagged) refuse("--tag", "--tree");
     if (command.untagged) refuse("--untagged", "--tree");

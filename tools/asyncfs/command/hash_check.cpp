@@ -228,6 +228,13 @@ asyncfs::task<void> say_of_trees(list_check& check, std::span<const tree_result>
   co_await out.finish();
 }
 
+// Of a part, the other parts may have verified all; filters may have left out all that is listed.
+bool verified_nothing(const list_check& check) {
+  const tally& count = check.count;
+  if (count.matched > 0 || check.command.tree.shard.of > 1) return false;
+  return check.command.ignore_missing || (count.mismatched == 0 && count.unreadable == 0);
+}
+
 void say_summary(list_check& check) {
   const auto plural = [](std::uint64_t n, const char* one, const char* many) { return n == 1 ? one : many; };
   const tally& count = check.count;
@@ -242,8 +249,7 @@ void say_summary(list_check& check) {
     check.say.note(fmt::format("WARNING: {} listed {} could not be read", n, plural(n, "file", "files")));
   if (const std::uint64_t n = count.mismatched)
     check.say.note(fmt::format("WARNING: {} computed {} did NOT match", n, plural(n, "checksum", "checksums")));
-  if (check.command.ignore_missing && count.matched == 0)
-    check.say.note(fmt::format("{}: no file was verified", check.shown));
+  if (verified_nothing(check)) check.say.note(fmt::format("{}: no file was verified", check.shown));
   if (const std::uint64_t n = count.unlisted)
     check.say.note(fmt::format("WARNING: {} {} not listed", n, plural(n, "file is", "files are")));
 }
@@ -305,8 +311,9 @@ tree_work work_of(list_check& check, list_reader& list) {
 
 bool all_well(const list_check& check) {
   const tally& count = check.count;
-  return !count.unreadable_list && count.matched > 0 && count.mismatched == 0 && count.unreadable == 0 &&
-         count.unlisted == 0 && count.all_searched && (!check.command.strict || count.malformed == 0);
+  const bool any = count.matched > 0 || (check.command.tree.shard.of > 1 && count.listed > 0);
+  return !count.unreadable_list && any && count.mismatched == 0 && count.unreadable == 0 && count.unlisted == 0 &&
+         count.all_searched && (!check.command.strict || count.malformed == 0);
 }
 
 enum class list_outcome : std::uint8_t { well, not_well, not_written };

@@ -144,7 +144,7 @@ class reader {
  public:
   enum class how : std::uint8_t { sampled, whole };
   reader(search& all, how much, std::shared_ptr<loop_share> share)
-      : all_(all), much_(much), digester_(std::move(share)) {}
+      : all_(all), much_(much), whole_(share->whole), digester_(std::move(share)) {}
 
   asyncfs::task<std::string> visit(const asyncfs::walk_entry& entry) {
     candidate& one = *static_cast<candidate*>(entry.user().get());
@@ -196,10 +196,10 @@ class reader {
   }
 
   // False: the file ends before.
-  static asyncfs::task<asyncfs::result<bool>> fill(const asyncfs::file& file, std::uint64_t offset,
-                                                   std::span<std::byte> buffer) {
+  asyncfs::task<asyncfs::result<bool>> fill(const asyncfs::file& file, std::uint64_t offset,
+                                            std::span<std::byte> buffer) {
     while (!buffer.empty()) {
-      const auto got = co_await asyncfs::as_result(file.read_at(buffer, offset));
+      const auto got = co_await whole_.read_at(file, buffer, offset);
       if (!got) co_return std::unexpected(got.error());
       if (*got == 0) co_return false;
       buffer = buffer.subspan(*got);
@@ -214,9 +214,11 @@ class reader {
     const auto outcome = co_await digester_.digest(file, begun, {&all_.which, 1});
     if (outcome.what == kind::unreadable) {
       all_.fail("read", entry.path(), outcome.error);
-    } else if (outcome.what == kind::changed || !all_.files.is(all_.files[one.first], outcome.status) ||
-               outcome.size != all_.size_of(one)) {
+    } else if (outcome.what == kind::changed || !all_.files.is(all_.files[one.first], outcome.status)) {
       fail_as_changed(entry);
+    } else if (outcome.size != all_.size_of(one)) {  // as in /proc and /sys
+      all_.say.failure(
+          fmt::format("{} has not the size that it claims; it is compared with no other", shell_quoted(entry.path())));
     } else {
       std::ranges::copy(std::span(outcome.values.front().bytes).first(mark_bytes), one.mark.begin());
       one.failed = 0;
@@ -225,11 +227,12 @@ class reader {
 
   search& all_;
   const how much_;
+  job& whole_;
   file_digester digester_;
   std::array<std::byte, samples * sample_bytes> samples_;
 };
 
-// Gives the candidates of at least a size new marks, many at once.
+// Gives the candidates of at least a size new marks, many at once. Also those of none: in /proc that says nothing.
 void read_candidates(search& all, std::uint64_t from_size, reader::how much) {
   tree_options how = all.command.tree;
   how.filter = {};  // all of this was said when the files were chosen
@@ -247,6 +250,7 @@ void read_candidates(search& all, std::uint64_t from_size, reader::how much) {
     }
     return roots;
   };
+  work.counts_files = false;
   work.walk.more_roots = [more]() -> asyncfs::task<std::vector<asyncfs::walk_root>> { co_return more(); };
   work.part_of = &all.sum;
   work.after_interruption = nothing_compared;
@@ -363,7 +367,7 @@ int print_duplicates(const hash_command& command, messages& say) {
   choose_by_size(all);
   read_candidates(all, sampled_from, reader::how::sampled);
   keep_alike(all);
-  read_candidates(all, 1, reader::how::whole);
+  read_candidates(all, 0, reader::how::whole);
   keep_alike(all);
   report out(STDOUT_FILENO, report::order::as_it_comes);
   run_ahead(command.tree, print(all, out));

@@ -100,6 +100,7 @@ unlisted_search::outcome unlisted_search::run(report& out, tree_summary& part_of
   work.walk.follow = command_.follow;
   worker::shared all{*this, named};
   work.part_of = &part_of;
+  work.counts_files = false;  // those of the list were counted
   work.after_interruption = "files that are not listed may be missing";
   work.make_crew = [&all](workplace&) -> visitor_maker {
     return [&all]() -> visitor {

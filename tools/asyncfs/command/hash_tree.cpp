@@ -282,15 +282,21 @@ int print_trees(const hash_command& command, messages& say) {
   tree_summary sum;
   const std::vector<tree_result> results = hash_trees(command, requests, say, sum);
   std::string lines;
+  const bool to_terminal = ::isatty(STDOUT_FILENO) == 1;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const tree_request& asked = requests[i];
     if (results[i].missing)
       say.failure(fmt::format("cannot examine {}", shell_quoted(asked.path)),
                   std::make_error_code(std::errc::no_such_file_or_directory));
     if (command.tree.json && !results[i].values.empty()) append_tree_object(lines, asked, results[i]);
-    for (std::size_t j = 0; j < results[i].values.size() && !command.tree.json; ++j)
-      append_tree_line(lines, command.zero ? '\0' : '\n', {asked.scope, asked.which[j]}, results[i].values[j],
-                       asked.path);
+    // On a terminal a name must not do anything.
+    const std::string shown = to_terminal ? printable(asked.path) : asked.path;
+    const char end = command.zero ? '\0' : '\n';
+    for (std::size_t j = 0; j < results[i].values.size() && !command.tree.json; ++j) {
+      append_tree_line(lines, shown != asked.path ? '\0' : end, {asked.scope, asked.which[j]}, results[i].values[j],
+                       shown);
+      lines.back() = end;
+    }
   }
   if (command.tree.json) lines += json_summary(command.tree, sum, say.any_failure());
   report out(STDOUT_FILENO, report::order::as_it_comes);

@@ -1,6 +1,7 @@
 #include "hash/file_digester.hpp"
 
 #include <asyncfs/directory.hpp>
+#include <asyncfs/offload.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +16,8 @@ namespace {
 constexpr std::uint64_t sparse_from = std::uint64_t{1} << 20;  // below, looking for holes costs more than reading them
 constexpr std::uint64_t large_from = std::uint64_t{4} << 20;   // below, handing pieces to other threads gains nothing
 constexpr unsigned bytes_a_block = 512;                        // of st_blocks
+constexpr std::uint64_t zeros_at_once = std::uint64_t{16} << 20;  // between two cancels; some 10 ms of SHA-256
+constexpr std::uint64_t few_zeros = std::uint64_t{256} << 10;     // cost less than handing them to another thread
 
 bool has_holes(const asyncfs::file_status& status) noexcept {
   return status.is_regular() && status.size >= sparse_from && status.blocks * bytes_a_block < status.size;
@@ -102,6 +105,21 @@ asyncfs::task<void> file_digester::add(std::span<const std::byte> bytes, std::sp
   }
 }
 
+// A hole may take hours: they are added on a computing thread, so that the loop goes on meanwhile.
+asyncfs::task<void> file_digester::add_zeros(std::uint64_t count, std::span<const algorithm> which) {
+  while (count > 0) {
+    const std::uint64_t some = std::min(count, zeros_at_once);
+    const auto add = [this, some, which] {
+      for (const algorithm one : which) digests_[static_cast<std::size_t>(one)]->add_zeros(some);
+    };
+    if (some > few_zeros)
+      co_await asyncfs::offload(add);
+    else
+      add();
+    count -= some;
+  }
+}
+
 // Whether a large file should be digested on a computing thread: not where lanes are busy, and it can join them.
 bool file_digester::better_beside(std::span<const algorithm> which) {
   lane_queue* const lanes = which.size() == 1 ? share_->lanes_of(which.front()) : nullptr;
@@ -186,7 +204,7 @@ asyncfs::task<file_digester::reading> file_digester::read_on(const asyncfs::file
     if (size < beside_until && better_beside(which)) co_return co_await read_large(source, which, size);
     if (may_have_holes && size >= data_until) {
       const extent next = co_await next_extent(source, size);
-      for (const algorithm one : which) digests_[static_cast<std::size_t>(one)]->add_zeros(next.begin - size);
+      co_await add_zeros(next.begin - size, which);
       size = next.begin;
       data_until = next.end;
       may_have_holes = next.end > next.begin;

@@ -72,6 +72,7 @@ class file_digester {
   asyncfs::task<reading> read_on(const asyncfs::file& source, std::span<const algorithm> which, std::uint64_t offset);
   void add_here(std::span<const std::byte> bytes, std::span<const algorithm> which);
   asyncfs::task<void> add(std::span<const std::byte> bytes, std::span<const algorithm> which, bool last);
+  asyncfs::task<void> add_zeros(std::uint64_t count, std::span<const algorithm> which);
   bool better_beside(std::span<const algorithm> which);
 
   std::shared_ptr<loop_share> share_;

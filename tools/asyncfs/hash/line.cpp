@@ -55,7 +55,7 @@ std::optional<std::string> unescaped(std::string_view text) {
 
 // A name as the line has it. No file can have a NUL in its name.
 std::optional<std::string> parse_path(std::string_view text, bool escaped) {
-  if (text.empty() || text.find('\0') != std::string_view::npos) return std::nullopt;
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   return escaped ? unescaped(text) : std::string(text);
 }
 
@@ -237,7 +237,7 @@ std::optional<listed_file> line_parser::parse_plain(std::string_view rest, bool 
     rest.remove_prefix(1);
   }
   auto path = parse_path(rest, escaped);
-  if (!path) return std::nullopt;
+  if (!path || path->empty()) return std::nullopt;
   return listed_file{tagged, *digest, *std::move(path)};
 }
 

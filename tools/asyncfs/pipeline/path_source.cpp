@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <stdexcept>
 
 #include "quoting.hpp"
 
@@ -45,6 +46,9 @@ asyncfs::task<std::vector<std::string>> path_source::next() {
       const auto record = records_->take();
       if (!record) break;
       if (record->too_long) refuse(std::make_error_code(std::errc::filename_too_long), from_, "take a name of");
+      if (record->text.find('\0') != std::string_view::npos)
+        throw std::runtime_error(
+            fmt::format("the list of paths {} has NULs in it; --files0-from takes such", shell_quoted(from_.path)));
       if (!record->text.empty()) paths.emplace_back(record->text);
     }
     if (paths.size() >= paths_a_piece) co_return paths;

@@ -127,8 +127,10 @@ asyncfs::task<std::vector<asyncfs::walk_root>> next_roots(path_source& from, con
 }
 
 // What the walk is told, beside what the command wants of it.
-asyncfs::walk_options options_of_walk(const tree_work& work, selection& chosen, std::optional<path_source>& paths) {
+asyncfs::walk_options options_of_walk(const tree_work& work, selection& chosen, std::optional<path_source>& paths,
+                                      unsigned loops) {
   asyncfs::walk_options made = work.walk;
+  made.most_open = directory_bound(loops);
   if (!chosen.enters_all())
     made.enter = [&chosen, own = work.walk.enter](asyncfs::walk_directory& found, const asyncfs::directory& handle) {
       return both_enter(chosen, own, found, handle);
@@ -172,7 +174,7 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   selection chosen(options, say);
   std::optional<path_source> paths;
   if (options.more_paths) paths.emplace(*options.more_paths);
-  auto walk_options = options_of_walk(work, chosen, paths);
+  auto walk_options = options_of_walk(work, chosen, paths, loops);
   auto roots = std::move(work.roots);
   whole_run run{{std::move(work),
                  {options, say},
@@ -186,18 +188,17 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   asyncfs::run_on(loops, [&run](std::size_t index) { return on_loop(run, index, at_work(run)); }, how);
   run.unsignalled.reset();
 
-  const tree_summary summary = run.stats.sum_up(run.whole.files(), run.whole.bytes());
+  const tree_summary summary = run.stats.sum_up(run.work.counts_files ? run.whole.files() : 0, run.whole.bytes());
   const int signal = run.whole.signal();
-  const bool is_all = run.work.part_of == nullptr;
+  if (run.work.part_of != nullptr) *run.work.part_of += summary;
+  const tree_summary& whole = run.work.part_of != nullptr ? *run.work.part_of : summary;
+  const bool is_last = run.work.part_of == nullptr || signal != 0;
   std::string last;
-  if (options.json && is_all)
-    last = run.work.last_line ? run.work.last_line(summary)
-                              : json_summary(options, summary, say.any_failure() || signal != 0);
+  if (options.json && is_last)
+    last =
+        run.work.last_line ? run.work.last_line(whole) : json_summary(options, whole, say.any_failure() || signal != 0);
   run_ahead(options, out.finish(std::move(last)));
-  if (is_all)
-    tell_statistics(options, summary, say);
-  else
-    *run.work.part_of += summary;
+  if (is_last) tell_statistics(options, whole, say);
   if (signal != 0) throw interrupted{signal, run.work.after_interruption};
   return summary;
 }

@@ -47,8 +47,10 @@ struct tree_work {
   bool may_be_cut_short = true;
   // Results go to standard output: progress would stand among them on a terminal.
   bool prints_results = true;
-  // Of a pass that is not all there is: its summary is added here, to be told by the command when all have ended.
+  // Of a pass that is not all there is: its summary is added here, to be told by the command when all have ended, or by
+  // the pass that is interrupted.
   tree_summary* part_of = nullptr;
+  bool counts_files = true;  // false: an earlier pass has counted them
   // The last line of --json, where it is not json_summary.
   std::function<std::string(const tree_summary&)> last_line{};
   // What to tell who interrupts.
