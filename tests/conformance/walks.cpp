@@ -77,9 +77,10 @@ TEST_CASE("an ordered walk gives the order of sorted whole paths, or of sorted n
     CHECK(paths_of(walk_all({{.path = at.path()}}, {.order = walk_order::components}, loops, world.options())) ==
           by_names);
     // The same with hardly any room: the order may not depend on the limits.
-    CHECK(paths_of(walk_all({{.path = at.path()}},
-                            {.order = walk_order::bytes, .most_ready = 2, .most_listed = 2, .most_listings = 1}, loops,
-                            world.options())) == by_bytes);
+    CHECK(paths_of(walk_all(
+              {{.path = at.path()}},
+              {.order = walk_order::bytes, .most_ready = 2, .most_listed = 2, .most_open = 1, .most_listings = 1},
+              loops, world.options())) == by_bytes);
   }
 }
 

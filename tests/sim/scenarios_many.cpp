@@ -318,6 +318,7 @@ asyncfs::walk_options some_options(simulation& world, asyncfs::walk_order order)
   how.order = order;
   how.most_ready = 1 + world.choose(20);
   how.most_listed = 1 + world.choose(20);
+  how.most_open = 1 + world.choose(20);
   how.most_listings = static_cast<unsigned>(1 + world.choose(5));
   return how;
 }
