@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <asyncfs/timer.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -41,7 +42,8 @@ std::string text_of(const job& of, const asyncfs::walk::extent& found, rates& ra
   const std::uint64_t files = of.files(), bytes = of.bytes();
   const double elapsed = seconds(time - rate.begun).count(), since = seconds(time - rate.last).count();
   if (since > 0) {
-    const double latest = static_cast<double>(bytes - rate.bytes_then) / since;
+    // What is to be read again was taken back (job::moved_back).
+    const double latest = static_cast<double>(bytes - std::min(bytes, rate.bytes_then)) / since;
     rate.now = rate.bytes_then == 0 ? latest : rate.now + weight_of_latest * (latest - rate.now);
     rate.bytes_then = bytes;
     rate.last = time;
