@@ -75,29 +75,21 @@ request parse(int argc, const char* const* argv, std::span<const command_line> c
   unread words;
   bool short_help = false, long_help = false, version = false;
   std::string shell;
+  // At once, whatever else is wrong with the line.
+  const auto stops_at = [](CLI::App& of, const char* word, bool& into) {
+    const auto stop = [&into] {
+      into = true;
+      throw CLI::Success();
+    };
+    of.add_flag_callback(word, stop)->disable_flag_override()->trigger_on_parse();
+  };
   const auto take_help = [&](CLI::App& of) {
     of.set_help_flag();
-    // At once, whatever else is wrong with the line.
-    of.add_flag_callback("-h", [&] {
-        short_help = true;
-        throw CLI::Success();
-      })->trigger_on_parse();
-    of.add_flag_callback("--help",
-                         [&] {
-                           long_help = true;
-                           throw CLI::Success();
-                         })
-        ->disable_flag_override()
-        ->trigger_on_parse();
+    stops_at(of, "-h", short_help);
+    stops_at(of, "--help", long_help);
   };
   take_help(app);
-  app.add_flag_callback("--version",
-                        [&] {
-                          version = true;
-                          throw CLI::Success();
-                        })
-      ->disable_flag_override()
-      ->trigger_on_parse();
+  stops_at(app, "--version", version);
   app.add_option(fmt::format("--{}", completions_name), shell)->each([](const std::string& word) {
     if (std::ranges::find(shells, word) == std::end(shells))
       throw not_among(completions_name, word, {std::begin(shells), std::end(shells)});
