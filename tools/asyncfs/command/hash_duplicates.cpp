@@ -155,6 +155,8 @@ class reader {
       source from(*std::move(opened));
       if (much_ == how::sampled)
         co_await sample(from.file(), entry, one);
+      else if (all_.size_of(one) == 0)
+        co_await see_that_it_is_empty(from.file(), entry, one);
       else
         co_await digest(from.file(), begun, entry, one);
       co_await from.close();
@@ -165,6 +167,22 @@ class reader {
   }
 
  private:
+  // Not to its end, if it is not: in /proc, where all claim to be, there are some of 2 to the power of 38 bytes.
+  asyncfs::task<void> see_that_it_is_empty(const asyncfs::file& file, const asyncfs::walk_entry& entry,
+                                           candidate& one) {
+    const auto read = co_await whole_.read_at(file, std::span(samples_).first(1), 0);
+    if (!read)
+      all_.fail("read", entry.path(), read.error());
+    else if (*read != 0)
+      fail_as_lying(entry);
+    else
+      one.failed = 0;
+  }
+
+  void fail_as_lying(const asyncfs::walk_entry& entry) {
+    all_.say.failure(
+        fmt::format("{} has not the size that it claims; it is compared with no other", shell_quoted(entry.path())));
+  }
   void fail_as_changed(const asyncfs::walk_entry& entry) {
     all_.say.failure(fmt::format("{} changed meanwhile; it is compared with no other", shell_quoted(entry.path())));
   }
@@ -216,9 +234,8 @@ class reader {
       all_.fail("read", entry.path(), outcome.error);
     } else if (outcome.what == kind::changed || !all_.files.is(all_.files[one.first], outcome.status)) {
       fail_as_changed(entry);
-    } else if (outcome.size != all_.size_of(one)) {  // as in /proc and /sys
-      all_.say.failure(
-          fmt::format("{} has not the size that it claims; it is compared with no other", shell_quoted(entry.path())));
+    } else if (outcome.size != all_.size_of(one)) {  // as in /sys
+      fail_as_lying(entry);
     } else {
       std::ranges::copy(std::span(outcome.values.front().bytes).first(mark_bytes), one.mark.begin());
       one.failed = 0;
