@@ -229,6 +229,7 @@ TEST_CASE("lists of paths that contradict each other, or what they are, are refu
   at.file("a", "a");
   at.file("lines", "a\n");
   at.file("zeros", std::string("a\0b\0", 4));
+  at.file("too long", "a\n" + std::string(5000, 'x') + "\na\n");
   const auto both = asyncfs({"hash", "--files-from=lines", "--files0-from=zeros"}, hardship::none, at.path());
   CHECK(both.status == 2);
   CHECK(both.out == "");
@@ -239,7 +240,12 @@ TEST_CASE("lists of paths that contradict each other, or what they are, are refu
   const auto zeros = asyncfs({"hash", "--files-from=zeros"}, hardship::none, at.path());
   CHECK(zeros.status == 1);
   CHECK(zeros.out == "");
-  CHECK(zeros.err == "asyncfs hash: the list of paths 'zeros' has NULs in it; --files0-from takes such\n");
+  const auto long_one = asyncfs({"hash", "--files-from=too long"}, hardship::none, at.path());
+  CHECK(long_one.status == 1);
+  CHECK(long_one.out == asyncfs({"hash", "a", "a"}, hardship::none, at.path()).out);  // the rest is worked on
+  CHECK(long_one.err == "asyncfs hash: a path of more than 4095 bytes is left out of the list of paths 'too long'\n");
+  CHECK(zeros.err ==
+        "asyncfs hash: a line with NULs in it is left out of the list of paths 'zeros'; --files0-from takes such\n");
 }
 
 TEST_CASE("an option that takes no value is refused one") {
@@ -284,8 +290,8 @@ TEST_CASE("where few descriptors may be open, directories of a file each are wor
     CHECK(sums.err == "");
     CHECK(sums.status == 0);
     CHECK(shell("wc -l < '" + (at / "sums") + "'").out == "900\n");
-    for (const std::string words :
-         {"hash -c --quiet --exact sums", "hash --tree t", "hash --duplicates t", "grep -uuu needle t", "copy t u"}) {
+    for (const std::string words : {"hash --depth=4096 -j64 t", "hash -c --quiet --exact sums", "hash --tree t",
+                                    "hash --duplicates t", "grep -uuu needle t", "copy t u"}) {
       INFO(words);
       const auto done = run(words + engine);
       CHECK(done.err == "");

@@ -17,6 +17,7 @@
 #include "message.hpp"
 #include "pipeline/ending.hpp"
 #include "pipeline/tree.hpp"
+#include "quoting.hpp"
 
 namespace tool {
 
@@ -85,7 +86,7 @@ int run(const command_line& command) {
   } catch (const wrong_usage& error) {
     return answer({command.name, error.what()});
   } catch (const std::exception& error) {
-    say.failure(error.what());
+    say.failure(printable(error.what()));
     return command.status_of_failure;
   }
 }

@@ -352,7 +352,8 @@ command_line copy_command_line() {
 
 int run(const copy_command& command, messages& say) {
   // Where all go depends on how many there are.
-  std::vector<std::string> paths = read_paths(command.tree);
+  std::vector<std::string> paths = read_paths(command.tree, say);
+  if (say.any_failure()) return 1;
   paths.insert(paths.begin(), command.paths.begin(), command.paths.end() - 1);
   paths.push_back(command.paths.back());
   tree_options options = command.tree;

@@ -238,7 +238,7 @@ std::vector<tree_request> requests_of(const hash_command& command, messages& say
   const std::vector<algorithm> which =
       command.which.empty() ? std::vector<algorithm>{algorithm::sha256} : command.which;
   std::vector<std::string> paths = command.paths;
-  for (std::string& path : read_paths(command.tree)) paths.push_back(std::move(path));
+  for (std::string& path : read_paths(command.tree, say)) paths.push_back(std::move(path));
   if (paths.empty() && !command.tree.more_paths) paths.emplace_back(".");
   std::vector<tree_request> requests;
   for (const std::string& path : paths) {

@@ -12,12 +12,13 @@ constexpr unsigned listers = 8;  // tasks a loop that list directories
 constexpr unsigned depth_when_cached = 32;
 constexpr unsigned depth_most = 128;
 constexpr std::uint64_t observed_at_a_time = 256;  // completions between two looks at the flow
-constexpr unsigned descriptors_a_file = 4;         // a copy and its source, and the directories of both
-constexpr rlim_t descriptors_kept = 256;           // for directories ahead of the files, rings and the rest
-// An ordered walk may hold twice as many as it is told; of a copy each has another; and there are those above.
-constexpr unsigned descriptors_a_directory = 3;
-constexpr rlim_t descriptors_of_the_rest = 48, descriptors_a_loop = 4;
-constexpr std::uint64_t fewest_directories = 8, most_directories = 65536;
+
+// What is open at once. A copy holds its source, itself, and the directories of both. An ordered walk holds twice as many
+// directories as it is told; of a copy each has another; and there are those above where it is.
+constexpr rlim_t descriptors_a_file = 4, descriptors_a_directory = 3, descriptors_a_loop = 4;
+constexpr rlim_t descriptors_of_the_rest = 64;  // directories that are being listed, standard streams
+constexpr rlim_t limit_a_loop = 128;            // more loops than that could do nothing
+constexpr rlim_t fewest_directories = 8, most_directories = 65536;
 
 // Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
 // a device sets the pace.
@@ -25,20 +26,19 @@ constexpr double mostly_cached = 0.8, mostly_waiting = 0.6;
 
 }  // namespace
 
-unsigned descriptor_bound(unsigned loops) {
+descriptor_bounds bounds_of_descriptors(unsigned loops, unsigned depth) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return depth_most;
-  const auto left = limit.rlim_cur > descriptors_kept * 2 ? limit.rlim_cur - descriptors_kept : limit.rlim_cur / 2;
-  return static_cast<unsigned>(std::clamp<std::uint64_t>(left / descriptors_a_file / loops, 1, depth_most));
-}
-
-std::size_t directory_bound(unsigned loops) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fewest_directories;
-  const std::uint64_t taken =
-      (descriptor_bound(loops) * std::uint64_t{descriptors_a_file} + descriptors_a_loop) * loops;
-  const std::uint64_t left = limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, taken + descriptors_of_the_rest);
-  return std::clamp(left / descriptors_a_directory, fewest_directories, most_directories);
+  const rlim_t all = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : limit_a_loop;
+  descriptor_bounds made{};
+  made.loops = static_cast<unsigned>(std::clamp<rlim_t>(all / limit_a_loop, 1, loops));
+  // Files first: three quarters of the limit, or of a low one half of that.
+  const rlim_t for_files = all / 4 * 3 / (all > 512 ? 1 : 2);
+  const rlim_t most = depth != 0 ? depth : depth_most;
+  made.files = static_cast<unsigned>(std::clamp<rlim_t>(for_files / descriptors_a_file / made.loops, 1, most));
+  const rlim_t taken = (made.files * descriptors_a_file + descriptors_a_loop) * made.loops + descriptors_of_the_rest;
+  const rlim_t left = all - std::min(all, taken);
+  made.directories = std::clamp(left / descriptors_a_directory, fewest_directories, most_directories);
+  return made;
 }
 
 crew::crew(workshop& shared, asyncfs::loop& home)
@@ -48,7 +48,7 @@ crew::crew(workshop& shared, asyncfs::loop& home)
       place_{shared.whole, until_interrupted_},
       make_visitor_(shared.work.make_crew(place_)),
       fixed_depth_(shared.whole.options.depth),
-      wanted_(fixed_depth_ != 0 ? fixed_depth_ : std::min(depth_when_cached, shared.most_depth)),
+      wanted_(fixed_depth_ != 0 ? shared.most_depth : std::min(depth_when_cached, shared.most_depth)),
       flow_(home.flow()) {}
 
 asyncfs::task<void> crew::run() {

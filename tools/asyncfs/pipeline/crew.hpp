@@ -23,11 +23,14 @@ struct workshop {
   unsigned most_depth;
 };
 
-// As many files in flight as the limit on descriptors allows each of the loops.
-[[nodiscard]] unsigned descriptor_bound(unsigned loops);
-// As many directories held open ahead of the files as it leaves room for (walk_options::most_open): the further ahead,
-// the better for a cold disk.
-[[nodiscard]] std::size_t directory_bound(unsigned loops);
+// How the limit on open descriptors is shared out.
+struct descriptor_bounds {
+  unsigned loops;           // no more than asked for
+  unsigned files;           // in flight a loop
+  std::size_t directories;  // ahead of the files (walk_options::most_open): the further, the better for a cold disk
+};
+// `depth`: files in flight a loop, where the user has said so; 0: as the device asks.
+[[nodiscard]] descriptor_bounds bounds_of_descriptors(unsigned loops, unsigned depth);
 
 // Loop thread only.
 class crew {

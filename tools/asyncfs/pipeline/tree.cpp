@@ -128,9 +128,9 @@ asyncfs::task<std::vector<asyncfs::walk_root>> next_roots(path_source& from, con
 
 // What the walk is told, beside what the command wants of it.
 asyncfs::walk_options options_of_walk(const tree_work& work, selection& chosen, std::optional<path_source>& paths,
-                                      unsigned loops) {
+                                      std::size_t most_open) {
   asyncfs::walk_options made = work.walk;
-  made.most_open = directory_bound(loops);
+  made.most_open = most_open;
   if (!chosen.enters_all())
     made.enter = [&chosen, own = work.walk.enter](asyncfs::walk_directory& found, const asyncfs::directory& handle) {
       return both_enter(chosen, own, found, handle);
@@ -154,10 +154,10 @@ void tell_statistics(const tree_options& options, const tree_summary& of, messag
   for (const std::string& line : statistics_lines(of)) say.note(line);
 }
 
-std::vector<std::string> read_paths(const tree_options& options) {
+std::vector<std::string> read_paths(const tree_options& options, messages& say) {
   std::vector<std::string> all;
   if (!options.more_paths) return all;
-  path_source from(*options.more_paths);
+  path_source from(*options.more_paths, say);
   for (;;) {
     auto some = run_ahead(options, from.next());
     if (some.empty()) return all;
@@ -168,20 +168,18 @@ std::vector<std::string> read_paths(const tree_options& options) {
 tree_summary run_tree(const tree_options& options, tree_work work, report& out, messages& say) {
   unsigned loops = options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
   if (options.loop.engine.kind == asyncfs::engine_kind::sync) loops = 1;
+  const descriptor_bounds bounds = bounds_of_descriptors(loops, options.depth);
+  loops = bounds.loops;
   asyncfs::loop_options how = options.loop;
   for (const asyncfs::opcode code : work.in_place) how.engine.run(code, asyncfs::runs::in_place);
 
   selection chosen(options, say);
   std::optional<path_source> paths;
-  if (options.more_paths) paths.emplace(*options.more_paths);
-  auto walk_options = options_of_walk(work, chosen, paths, loops);
+  if (options.more_paths) paths.emplace(*options.more_paths, say);
+  auto walk_options = options_of_walk(work, chosen, paths, bounds.directories);
   auto roots = std::move(work.roots);
-  whole_run run{{std::move(work),
-                 {options, say},
-                 out,
-                 chosen,
-                 {std::move(roots), std::move(walk_options)},
-                 descriptor_bound(loops)}};
+  whole_run run{
+      {std::move(work), {options, say}, out, chosen, {std::move(roots), std::move(walk_options)}, bounds.files}};
   run.crews_at_work = loops;
   // Before other threads start, so that they have the signals blocked as well.
   if (options.interruptible) run.unsignalled.emplace(ending_signals());

@@ -72,7 +72,7 @@ T run_ahead(const tree_options& options, asyncfs::task<T> work) {
 }
 
 // All paths of a list, for commands that must know them before they begin. Throws std::system_error that names the list.
-[[nodiscard]] std::vector<std::string> read_paths(const tree_options& options);
+[[nodiscard]] std::vector<std::string> read_paths(const tree_options& options, messages& say);
 
 // Walks the roots and visits what is found. Throws std::system_error when no loop can be set up, and `interrupted`.
 tree_summary run_tree(const tree_options& options, tree_work work, report& out, messages& say);
