@@ -81,7 +81,6 @@ int run(const command_line& command) {
   try {
     return run_traced(command, say);
   } catch (const interrupted& early) {
-    say.note(fmt::format("interrupted; {}", early.advice));
     die_of(early.signal);
   } catch (const wrong_usage& error) {
     return answer({command.name, error.what()});

@@ -1,5 +1,6 @@
 #include "pipeline/tree.hpp"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <asyncfs/event_count.hpp>
 #include <asyncfs/future.hpp>
@@ -35,6 +36,7 @@ struct whole_run : workshop {
   std::optional<asyncfs::signal_block> unsignalled{};  // on the first loop's thread
   asyncfs::event_count changed{};                      // somebody interrupts, or all crews have ended
   std::atomic<unsigned> crews_at_work{0};
+  std::chrono::steady_clock::time_point interrupted_at{};  // the first loop's; for others once all have ended
 };
 
 // A crew that is at work, or was to be: also one whose loop could not be set up must be counted out.
@@ -73,6 +75,7 @@ asyncfs::task<void> await_signals(whole_run& run) {
   asyncfs::signal_watch watch = co_await asyncfs::watch_signals(ending_signals());
   const auto first = co_await watch.next();
   const auto then = home.now();
+  run.interrupted_at = std::chrono::steady_clock::now();
   run.whole.interrupt(first->number);
   run.walk.stop();
   run.changed.notify();
@@ -104,6 +107,16 @@ asyncfs::task<void> on_loop(whole_run& run, std::size_t index, at_work here) {
   beside.clear();  // asks them to end
   run.stats.add(at.home.metrics(), at.home.engine().name());
   if (failed) std::rethrow_exception(failed);
+}
+
+// To be called before signals are let through again.
+void tell_interruption(const whole_run& run, messages& say) {
+  say.note(fmt::format("interrupted; {}", run.work.after_interruption));
+  const sigset_t ending = ending_signals().raw();
+  const timespec at_once{};
+  while (std::chrono::steady_clock::now() - run.interrupted_at < before_impatience &&
+         ::sigtimedwait(&ending, nullptr, &at_once) > 0) {
+  }
 }
 
 using decision = std::function<asyncfs::task<bool>(asyncfs::walk_directory&, const asyncfs::directory&)>;
@@ -184,10 +197,11 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   // Before other threads start, so that they have the signals blocked as well.
   if (options.interruptible) run.unsignalled.emplace(ending_signals());
   asyncfs::run_on(loops, [&run](std::size_t index) { return on_loop(run, index, at_work(run)); }, how);
+  const int signal = run.whole.signal();
+  if (signal != 0) tell_interruption(run, say);
   run.unsignalled.reset();
 
   const tree_summary summary = run.stats.sum_up(run.work.counts_files ? run.whole.files() : 0, run.whole.bytes());
-  const int signal = run.whole.signal();
   if (run.work.part_of != nullptr) *run.work.part_of += summary;
   const tree_summary& whole = run.work.part_of != nullptr ? *run.work.part_of : summary;
   const bool is_last = run.work.part_of == nullptr || signal != 0;
@@ -197,7 +211,7 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
         run.work.last_line ? run.work.last_line(whole) : json_summary(options, whole, say.any_failure() || signal != 0);
   run_ahead(options, out.finish(std::move(last)));
   if (is_last) tell_statistics(options, whole, say);
-  if (signal != 0) throw interrupted{signal, run.work.after_interruption};
+  if (signal != 0) throw interrupted{signal};
   return summary;
 }
 

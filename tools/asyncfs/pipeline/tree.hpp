@@ -57,10 +57,9 @@ struct tree_work {
   std::string_view after_interruption{};
 };
 
-// Thrown when a signal ended the work early, in order. The process should die of that signal.
+// Thrown when a signal ended the work early, in order, which was said. The process should die of that signal.
 struct interrupted {
   int signal;
-  std::string_view advice;
 };
 
 // Runs one task in a loop that does everything in place: what is decided before the tree is walked.
