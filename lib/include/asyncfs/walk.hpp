@@ -121,7 +121,7 @@ struct walk_options {
   std::size_t most_ready = 4096;    // entries found and not yet taken, before listing pauses
   std::size_t most_listed = 65536;  // the same for directories listed ahead of the order
   // Directories that are held open because of entries found and not yet taken; as many again when there is an order.
-  // Beside these, every entry that was taken keeps its own open, and an ordered walk those above where it is.
+  // Beside these, every entry that was taken keeps its own open, and an ordered walk those above where it is. At least 1.
   std::size_t most_open = 256;
   unsigned most_listings = 16;  // at once
 };
