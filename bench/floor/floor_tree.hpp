@@ -82,7 +82,8 @@ class Flags {
 
 struct Options {
   unsigned rings, depth, batch, walkers, buffer, wait, names, wq_workers;
-  bool register_ring, fixed_buffers, defer, stats, async_open, sort_inodes, touch;
+  bool register_ring, fixed_buffers, defer, stats, async_open, touch;
+  std::string sort;
   explicit Options(const Flags& f)
       : rings(f.number("rings", 2)),
         depth(f.number("depth", 64)),           // files in flight in one ring
@@ -96,9 +97,9 @@ struct Options {
         fixed_buffers(f.number("fixed-buffers", 0)),
         defer(f.number("defer", 1)),
         stats(f.number("stats", 0)),
-        async_open(f.number("async-open", 0)),    // opens go to io-wq at once
-        sort_inodes(f.number("sort-inodes", 0)),  // a directory's files in inode order: near each other on the disk
-        touch(f.number("touch", 0)) {}  // the walker looks each file up first, so that opening it needs no disk
+        async_open(f.number("async-open", 0)),  // opens go to io-wq at once
+        touch(f.number("touch", 0)),            // the walker looks each file up first, so that opening it needs no disk
+        sort(f.text("order", "")) {}  // a directory's files: by "inodes", by "names", else as the directory has them
 };
 
 // ---------------------------------------------------------------------------------------------- the tree
@@ -265,7 +266,7 @@ class Tree {
           type = IFTODT(st.st_mode);
         }
         if (type == DT_REG) {
-          if (options_.sort_inodes)
+          if (!options_.sort.empty())
             files.emplace_back(entry->inode, name);
           else
             add_file(name);
@@ -282,8 +283,10 @@ class Tree {
         }
       }
     }
-    if (options_.sort_inodes) {
-      std::sort(files.begin(), files.end());
+    if (!options_.sort.empty()) {
+      const bool by_name = options_.sort == "names";
+      std::sort(files.begin(), files.end(),
+                [&](const auto& a, const auto& b) { return by_name ? a.second < b.second : a.first < b.first; });
       for (const auto& [inode, name] : files) add_file(name);
     }
     if (!found.empty()) {

@@ -63,7 +63,7 @@ class crew {
   asyncfs::scope* workers_ = nullptr;  // any number come and go: nothing of those that have gone is kept
   std::exception_ptr failure_;
   const unsigned fixed_depth_;
-  unsigned working_ = 0, wanted_;
+  unsigned working_ = 0, wanted_, looks_cached_ = 0;
   asyncfs::loop::flow_counters flow_;
   std::uint64_t credit_until_ = 0;  // entries before it need not ask the report
 };
