@@ -9,9 +9,6 @@ namespace tool {
 namespace {
 
 constexpr unsigned listers = 8;  // tasks a loop that list directories
-constexpr unsigned depth_when_cached = 32;
-constexpr unsigned depth_most = 256;              // on an SSD 128 took a tenth longer, and 512 twice the memory
-constexpr std::uint64_t observed_at_a_time = 64;  // completions between two looks at the flow
 
 // What is open at once. A copy holds its source, itself, and the directories of both. An ordered walk holds twice as many
 // directories as it is told; of a copy each has another; and there are those above where it is.
@@ -19,12 +16,6 @@ constexpr rlim_t descriptors_a_file = 4, descriptors_a_directory = 3, descriptor
 constexpr rlim_t descriptors_of_the_rest = 64;  // directories that are being listed, standard streams
 constexpr rlim_t limit_a_loop = 128;            // more loops than that could do nothing
 constexpr rlim_t fewest_directories = 8, most_directories = 65536;
-
-// Of the operations in flight when a turn begins, the share that has ended: 1 when all is cached, a third and less when
-// a device sets the pace.
-constexpr double mostly_cached = 0.8, mostly_waiting = 0.6;
-// In a row. What one large request brought from a device looks cached for a while, too.
-constexpr unsigned looks_until_cached = 32;
 
 }  // namespace
 
@@ -35,7 +26,7 @@ descriptor_bounds bounds_of_descriptors(unsigned loops, unsigned depth) {
   made.loops = static_cast<unsigned>(std::clamp<rlim_t>(all / limit_a_loop, 1, loops));
   // Files first: three quarters of the limit, or of a low one half of that.
   const rlim_t for_files = all / 4 * 3 / (all > 512 ? 1 : 2);
-  const rlim_t most = depth != 0 ? depth : depth_most;
+  const rlim_t most = depth != 0 ? depth : working_depth::at_most;
   made.files = static_cast<unsigned>(std::clamp<rlim_t>(for_files / descriptors_a_file / made.loops, 1, most));
   const rlim_t taken = (made.files * descriptors_a_file + descriptors_a_loop) * made.loops + descriptors_of_the_rest;
   const rlim_t left = all - std::min(all, taken);
@@ -49,9 +40,7 @@ crew::crew(workshop& shared, asyncfs::loop& home)
       until_interrupted_(&home.root()),
       place_{shared.whole, until_interrupted_},
       make_visitor_(shared.work.make_crew(place_)),
-      fixed_depth_(shared.whole.options.depth),
-      wanted_(fixed_depth_ != 0 ? shared.most_depth : std::min(depth_when_cached, shared.most_depth)),
-      flow_(home.flow()) {}
+      depth_(shared.whole.options.depth != 0, shared.most_depth, home.flow()) {}
 
 asyncfs::task<void> crew::run() {
   co_await asyncfs::in_scope([this](asyncfs::scope& workers) { return staff(workers); });
@@ -67,7 +56,7 @@ asyncfs::task<void> crew::staff(asyncfs::scope& workers) {
 }
 
 void crew::hire() {
-  for (; working_ < wanted_; ++working_) workers_->spawn(work());
+  for (; working_ < depth_.now(); ++working_) workers_->spawn(work());
 }
 
 // What fails ends the walk for all; the others end what they have begun.
@@ -111,8 +100,8 @@ asyncfs::task<void> crew::work_on() {
     co_await shared_.out.deliver(entry->sequence(), std::move(text));
     if (shared_.out.error()) shared_.walk.stop();
     entry.reset();
-    adjust();
-    if (working_ > wanted_) break;
+    if (depth_.look(home_.flow())) hire();
+    if (working_ > depth_.now()) break;
   }
 }
 
@@ -128,18 +117,6 @@ asyncfs::task<std::string> crew::cut_short(const visitor& visit, asyncfs::walk_e
     if (shared_.whole.signal() == 0 || !asyncfs::is_cancelled(error.code())) throw;
   }
   co_return std::string();
-}
-
-void crew::adjust() {
-  const auto& now = home_.flow();
-  if (fixed_depth_ != 0 || now.completed - flow_.completed < observed_at_a_time) return;
-  const double share = static_cast<double>(now.completed - flow_.completed) /
-                       static_cast<double>(std::max<std::uint64_t>(now.in_flight - flow_.in_flight, 1));
-  flow_ = now;
-  looks_cached_ = share > mostly_cached ? looks_cached_ + 1 : 0;
-  if (looks_cached_ >= looks_until_cached) wanted_ = std::min(depth_when_cached, shared_.most_depth);
-  if (share < mostly_waiting) wanted_ = std::min(wanted_ * 2, shared_.most_depth);
-  hire();
 }
 
 }  // namespace tool

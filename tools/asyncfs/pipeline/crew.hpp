@@ -10,6 +10,7 @@
 #include "pipeline/report.hpp"
 #include "pipeline/selection.hpp"
 #include "pipeline/tree.hpp"
+#include "pipeline/working_depth.hpp"
 
 namespace tool {
 
@@ -53,7 +54,6 @@ class crew {
   void fail() noexcept;
   asyncfs::task<std::string> outcome_of(const visitor& visit, asyncfs::walk_entry& entry);
   asyncfs::task<std::string> cut_short(const visitor& visit, asyncfs::walk_entry& entry);
-  void adjust();
 
   workshop& shared_;
   asyncfs::loop& home_;
@@ -62,9 +62,8 @@ class crew {
   const visitor_maker make_visitor_;
   asyncfs::scope* workers_ = nullptr;  // any number come and go: nothing of those that have gone is kept
   std::exception_ptr failure_;
-  const unsigned fixed_depth_;
-  unsigned working_ = 0, wanted_, looks_cached_ = 0;
-  asyncfs::loop::flow_counters flow_;
+  working_depth depth_;
+  unsigned working_ = 0;
   std::uint64_t credit_until_ = 0;  // entries before it need not ask the report
 };
 
