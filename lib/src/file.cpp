@@ -2,13 +2,7 @@
 
 #include <sys/sysmacros.h>
 
-#include "testing/seam.hpp"
-
 namespace asyncfs {
-
-void descriptor::reset() noexcept {
-  if (fd_ >= 0) detail::close_descriptor(std::exchange(fd_, -1));
-}
 
 namespace detail {
 

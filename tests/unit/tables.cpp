@@ -1,6 +1,9 @@
+#include <sys/resource.h>
 #include <asyncfs/asyncfs.hpp>
 
 #include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "../catch.hpp"
@@ -140,4 +143,26 @@ TEST_CASE("a descriptor closes once, when its owner ends") {
   CHECK(other.release() == ends[1]);
   CHECK(::fcntl(ends[1], F_GETFD) >= 0);
   ::close(ends[1]);
+}
+
+TEST_CASE("room for descriptors is made at once, and none of them stays open") {
+  const auto count_of = [](std::string_view what) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with(what)) return std::stoul(line.substr(what.size() + 1));
+    return 0ul;
+  };
+  const auto open_now = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const auto before = count_of("FDSize");
+  const auto opened = open_now();
+  if (2 * before > limit.rlim_cur) tests::leave_out("a larger table: the limit on open files is too low");
+  asyncfs::reserve_descriptors(2 * before);
+  CHECK(count_of("FDSize") >= 2 * before);
+  CHECK(open_now() == opened);
+  asyncfs::reserve_descriptors(0);
+  CHECK(open_now() == opened);
 }

@@ -68,6 +68,7 @@ asyncfs::task<void> attend(whole_run& run, asyncfs::cancel_scope& until_interrup
 
 // timeout(1) and terminals may send the same signal twice, to the process and to its group.
 constexpr std::chrono::milliseconds before_impatience{500};
+constexpr std::size_t descriptors_of_large_tree = 8192;
 
 // The first one ends the work in order. One that comes later ends the process.
 asyncfs::task<void> await_signals(whole_run& run) {
@@ -196,6 +197,9 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   run.crews_at_work = loops;
   // Before other threads start, so that they have the signals blocked as well.
   if (options.interruptible) run.unsignalled.emplace(ending_signals());
+  // Loops that open directories far ahead would wait for each other each time the table grows. Only as many as a large
+  // source tree takes: what is given room costs a small job time.
+  asyncfs::reserve_descriptors(std::min(bounds.directories, descriptors_of_large_tree));
   asyncfs::run_on(loops, [&run](std::size_t index) { return on_loop(run, index, at_work(run)); }, how);
   const int signal = run.whole.signal();
   if (signal != 0) tell_interruption(run, say);
