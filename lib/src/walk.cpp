@@ -126,6 +126,7 @@ class walk::claim_awaiter final : public waiting {
 task<void> walk::drive() {
   try {
     const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes);
+    unsigned to_workers = 0;
     for (;;) {
       claim_awaiter next(*this);
       const pending_ptr work = co_await detail::for_caller(next);
@@ -134,7 +135,7 @@ task<void> walk::drive() {
         if (work->node->depth() == 0)
           co_await detail::for_caller(list_roots(work));
         else
-          co_await detail::for_caller(list(work, {scratch.get(), scratch_bytes}));
+          co_await detail::for_caller(list(work, {scratch.get(), scratch_bytes}, to_workers));
       } catch (...) {
         work->within.reset();  // they would hold each other, as in ~walk
         throw;

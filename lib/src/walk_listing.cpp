@@ -12,6 +12,9 @@ namespace asyncfs {
 
 namespace {
 
+// Where the names of directories are in the cache and their entries are not, each try would stop the loop.
+constexpr unsigned listings_after_waiting = 32;
+
 // A name as it counts in the order of whole paths: a directory's ends in '/'.
 struct byte_order {
   bool operator()(const detail::walk_listing::item& a, const detail::walk_listing::item& b) const noexcept {
@@ -105,7 +108,7 @@ task<void> walk::list_roots(pending_ptr work) {
   publish(work, std::move(listing), more);
 }
 
-task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
+task<void> walk::list(pending_ptr work, std::span<std::byte> scratch, unsigned& to_workers) {
   const bool ordered = options_.order != walk_order::none;
   auto listing = std::make_shared<detail::walk_listing>();
   listing->directory = work->node;
@@ -124,8 +127,14 @@ task<void> walk::list(pending_ptr work, std::span<std::byte> scratch) {
     const directory& at = work->handle ? *work->handle : *work->within->handle;
     const char* const name = work->node->name();
     // What the cache holds is listed here and now; a worker is for what has to come from the device.
-    auto read = co_await detail::for_caller(
-        as_result(at.list(name, arguments, {.follow = work->follow, .only_if_cached = true})));
+    result<void> read = failure(EAGAIN);
+    if (to_workers > 0) {
+      --to_workers;
+    } else {
+      read = co_await detail::for_caller(
+          as_result(at.list(name, arguments, {.follow = work->follow, .only_if_cached = true})));
+      if (arguments.waited) to_workers = listings_after_waiting;
+    }
     if (!read && (read.error().value() == EAGAIN || read.error().value() == EINVAL))
       read = co_await detail::for_caller(as_result(at.list(name, arguments, {.follow = work->follow})));
     throw_if_cancelled(read);

@@ -440,3 +440,40 @@ TEST_CASE("a walk holds no more directories open than it may, however far its li
     CHECK(most <= before + 2 * 4 + 4 + 1 + 3);  // twice, those being listed, the one that is taken, and those above
   }
 }
+
+TEST_CASE("where directories turn out not to be in the cache, few are tried on the loop's thread") {
+  constexpr std::size_t directories = 200;
+  const tests::temporary_directory at;
+  for (std::size_t i = 0; i < directories; ++i) {
+    const std::string path = at.path() + "/" + std::to_string(i);
+    std::filesystem::create_directories(path);
+    std::ofstream(path + "/file") << i;
+  }
+  for (const bool waits : {false, true})
+    for (const asyncfs::engine_kind kind : {asyncfs::engine_kind::automatic, asyncfs::engine_kind::threads}) {
+      std::size_t tried = 0, taken = 0;
+      asyncfs::engine_faults faults;
+      faults.inject = [&](const asyncfs::request& work) -> std::optional<std::int32_t> {
+        if (work.code != asyncfs::opcode::list_directory || (work.flags & asyncfs::request::only_if_cached) == 0)
+          return std::nullopt;
+        ++tried;
+        if (!waits) return std::nullopt;
+        work.pointer_at<asyncfs::list_arguments>(work.offset)->waited = true;
+        return -EAGAIN;
+      };
+      asyncfs::loop_options how;
+      how.engine.kind = kind;
+      how.engine.faults = &faults;
+      asyncfs::walk tree({{.path = at.path()}}, {});
+      const auto take = [&]() -> task<void> {
+        while (const auto entry = co_await tree.next()) ++taken;
+      };
+      const auto both = [&]() -> task<void> { co_await asyncfs::when_all(tree.drive(), take()); };
+      asyncfs::run(both(), how);
+      CHECK(taken == directories);
+      if (waits)
+        CHECK(tried <= 1 + directories / 32);
+      else
+        CHECK(tried >= directories);
+    }
+}

@@ -172,7 +172,8 @@ class walk {
     std::size_t next = 0;
   };
 
-  task<void> list(pending_ptr work, std::span<std::byte> scratch);
+  // `to_workers`: how many of the next listings are not to be tried on the loop's thread.
+  task<void> list(pending_ptr work, std::span<std::byte> scratch, unsigned& to_workers);
   task<void> list_roots(pending_ptr work);
   task<void> ask_types(detail::walk_listing& listing);
   task<std::error_code> identify(walk_directory& found, const directory& handle);

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,6 +104,21 @@ std::int64_t list_with(const request& r, std::uint64_t resolve) {
     list.used += static_cast<std::size_t>(bytes);
   }
   return 0;
+}
+
+// How often this thread has slept so far.
+long sleeps_of_thread() {
+  rusage used{};
+  ::getrusage(RUSAGE_THREAD, &used);
+  return used.ru_nvcsw;
+}
+
+// A directory that is in the cache may have entries that are not, and getdents64 cannot be told not to wait for them.
+std::int64_t list_cached(const request& r) {
+  const long before = sleeps_of_thread();
+  const std::int64_t listed = list_with(r, RESOLVE_CACHED);
+  r.pointer_at<list_arguments>(r.offset)->waited = sleeps_of_thread() != before;
+  return listed;
 }
 
 // The ring tells of a peer that hung up whether asked or not, and calls a descriptor that is none an error.
@@ -367,8 +383,8 @@ std::int32_t attempt(const request& work) noexcept {
       return open_cached(by_how);
     }
     case opcode::openat2: return open_cached(work);
-    // A directory whose name is in the cache nearly always has its blocks there too.
-    case opcode::list_directory: return finish(work, [](const request& r) { return list_with(r, RESOLVE_CACHED); });
+    // A directory whose name is in the cache nearly always has its entries there too; where not, it is told.
+    case opcode::list_directory: return finish(work, list_cached);
     case opcode::send:
     case opcode::recv:
     case opcode::sendmsg:
