@@ -73,3 +73,17 @@ TEST_CASE("a pipe that nobody reads any more ends hash and grep quietly by SIGPI
     CHECK(done.err == "");
   }
 }
+
+TEST_CASE("a pipe that nobody reads any more ends quietly what the tool says of itself") {
+  for (const std::string word : {"--help", "--version", "--completions=zsh", "probe"}) {
+    INFO(word);
+    const auto done = shell(
+        "python3 -c 'import os, subprocess\n"
+        "reader, writer = os.pipe()\n"
+        "os.close(reader)\n"
+        "print(subprocess.run([\"" +
+        program_name + "\", \"" + word + "\"], stdout=writer).returncode)'");
+    CHECK(done.out == "-13\n");
+    CHECK(done.err == "");
+  }
+}

@@ -14,8 +14,8 @@
 #include "cli/help.hpp"
 #include "cli/parser.hpp"
 #include "command/registry.hpp"
+#include "ending.hpp"
 #include "message.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/tree.hpp"
 #include "quoting.hpp"
 

@@ -1,10 +1,13 @@
 #include "message.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+
+#include "ending.hpp"
 
 namespace tool {
 
@@ -49,6 +52,7 @@ void messages::note(std::string_view what) { line(what); }
 
 bool print(std::string_view text, messages& say) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+  if (errno == EPIPE) die_of(SIGPIPE);
   say.failure("cannot write to standard output", std::error_code(errno, std::system_category()));
   return false;
 }

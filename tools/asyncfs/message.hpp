@@ -40,7 +40,8 @@ class messages {
   std::string status_;
 };
 
-// Writes a text to standard output at once. False: that failed, and was said.
+// Writes a text to standard output at once. False: that failed, and was said. Where nobody reads it, the process dies of
+// SIGPIPE.
 bool print(std::string_view text, messages& say);
 
 }  // namespace tool

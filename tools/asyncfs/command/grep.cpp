@@ -12,8 +12,8 @@
 
 #include "cli/common_options.hpp"
 #include "command/registry.hpp"
+#include "ending.hpp"
 #include "grep/search.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/progress.hpp"
 #include "quoting.hpp"
 

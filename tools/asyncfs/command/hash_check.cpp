@@ -11,9 +11,9 @@
 
 #include "command/hash_exact.hpp"
 #include "command/hash_tree.hpp"
+#include "ending.hpp"
 #include "hash/digesting_crew.hpp"
 #include "hash/list_reader.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/progress.hpp"
 #include "quoting.hpp"
 

@@ -13,10 +13,10 @@
 #include <deque>
 #include <stdexcept>
 
+#include "ending.hpp"
 #include "hash/digesting_crew.hpp"
 #include "hash/file_table.hpp"
 #include "hash/source.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
 

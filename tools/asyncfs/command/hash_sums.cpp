@@ -5,10 +5,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "ending.hpp"
 #include "hash/digesting_crew.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
 

@@ -11,10 +11,10 @@
 #include <mutex>
 #include <utility>
 
+#include "ending.hpp"
 #include "hash/digesting_crew.hpp"
 #include "hash/line.hpp"
 #include "hash/source.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "quoting.hpp"
 

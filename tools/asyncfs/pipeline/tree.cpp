@@ -11,8 +11,8 @@
 #include <optional>
 #include <thread>
 
+#include "ending.hpp"
 #include "pipeline/crew.hpp"
-#include "pipeline/ending.hpp"
 #include "pipeline/json.hpp"
 #include "pipeline/path_source.hpp"
 #include "pipeline/progress.hpp"

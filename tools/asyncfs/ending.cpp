@@ -1,4 +1,4 @@
-#include "pipeline/ending.hpp"
+#include "ending.hpp"
 
 #include <signal.h>
 #include <unistd.h>
