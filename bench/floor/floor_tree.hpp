@@ -99,7 +99,9 @@ struct Options {
         stats(f.number("stats", 0)),
         async_open(f.number("async-open", 0)),  // opens go to io-wq at once
         touch(f.number("touch", 0)),            // the walker looks each file up first, so that opening it needs no disk
-        sort(f.text("order", "")) {}  // a directory's files: by "inodes", by "names", else as the directory has them
+        sort(f.text("order", "")) {  // a directory's files: by "inodes", by "names", else as the directory has them
+    if (!sort.empty() && sort != "inodes" && sort != "names") die("--order: inodes or names", EINVAL);
+  }
 };
 
 // ---------------------------------------------------------------------------------------------- the tree

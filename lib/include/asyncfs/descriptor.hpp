@@ -35,7 +35,7 @@ class descriptor {
 };
 
 // Makes room for `count` descriptors in the process's table, as far as RLIMIT_NOFILE allows. The kernel doubles the table
-// when it is full, and in a process of several threads has everyone who opens something wait meanwhile, for an RCU grace
+// when it is full, and in a process of several threads has everyone wait who opens one more meanwhile, for an RCU grace
 // period: some 10 ms, six times on the way from 64 to 4,096. So best called before the second thread starts. Eight bytes
 // a descriptor stay allocated, in the kernel, until the process ends. Only speed depends on it, so it reports no errors.
 void reserve_descriptors(std::size_t count) noexcept;

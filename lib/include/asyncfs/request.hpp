@@ -69,7 +69,7 @@ struct list_arguments {
   std::size_t used = 0;         // out: bytes of entries
   std::int32_t directory = -1;  // in/out: the open directory; the caller closes it
   bool at_end = false;          // out: nothing left to read
-  bool waited = false;          // out, of request::only_if_cached: the calling thread slept all the same, for a device
+  bool waited = false;          // out, of request::only_if_cached: the thread slept all the same, as for a device
 };
 
 // opcode::call: any function on a worker; its return value is the completion's value.

@@ -2,7 +2,7 @@
 
 namespace tool {
 
-// From ordinary memory: for a huge page, which would save fifteen of sixteen page faults, the kernel may have to move
+// From ordinary memory: for a huge page, which would save seven of eight page faults, the kernel may have to move
 // other pages about first, for as long as that takes.
 std::byte* read_buffers::take() {
   if (free_.empty()) {

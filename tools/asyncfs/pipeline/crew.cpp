@@ -31,6 +31,7 @@ descriptor_bounds bounds_of_descriptors(unsigned loops, unsigned depth) {
   const rlim_t taken = (made.files * descriptors_a_file + descriptors_a_loop) * made.loops + descriptors_of_the_rest;
   const rlim_t left = all - std::min(all, taken);
   made.directories = std::clamp(left / descriptors_a_directory, fewest_directories, most_directories);
+  made.descriptors = std::min(all, taken + made.directories * descriptors_a_directory);
   return made;
 }
 
@@ -79,10 +80,14 @@ asyncfs::task<void> crew::work() {
   } catch (...) {
     fail();
   }
-  --working_;
 }
 
 asyncfs::task<void> crew::work_on() {
+  // Counted down where it ends, not where that is heard of: in between others would see too many at work, and leave too.
+  struct place {
+    unsigned& taken;
+    ~place() { --taken; }
+  } const counted{working_};
   const visitor visit = make_visitor_();
   const bool takes_all = shared_.chosen.takes_all();
   for (;;) {

@@ -29,6 +29,7 @@ struct descriptor_bounds {
   unsigned loops;           // no more than asked for
   unsigned files;           // in flight a loop
   std::size_t directories;  // ahead of the files (walk_options::most_open): the further, the better for a cold disk
+  std::size_t descriptors;  // for all of that
 };
 // `depth`: files in flight a loop, where the user has said so; 0: as the device asks.
 [[nodiscard]] descriptor_bounds bounds_of_descriptors(unsigned loops, unsigned depth);

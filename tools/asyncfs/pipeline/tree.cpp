@@ -197,9 +197,8 @@ tree_summary run_tree(const tree_options& options, tree_work work, report& out, 
   run.crews_at_work = loops;
   // Before other threads start, so that they have the signals blocked as well.
   if (options.interruptible) run.unsignalled.emplace(ending_signals());
-  // Loops that open directories far ahead would wait for each other each time the table grows. Only as many as a large
-  // source tree takes: what is given room costs a small job time.
-  asyncfs::reserve_descriptors(std::min(bounds.directories, descriptors_of_large_tree));
+  // No more than a large source tree takes: a small job would wait for the kernel to clear the room.
+  asyncfs::reserve_descriptors(std::min(bounds.descriptors, descriptors_of_large_tree));
   asyncfs::run_on(loops, [&run](std::size_t index) { return on_loop(run, index, at_work(run)); }, how);
   const int signal = run.whole.signal();
   if (signal != 0) tell_interruption(run, say);
