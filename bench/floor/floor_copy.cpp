@@ -9,7 +9,7 @@
 //   --xattr 1        list each source file's extended attributes (one flistxattr), copy none
 #include <sys/xattr.h>
 
-#include "floor_tree.hpp"
+#include "floor_ring.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #include <pcre2.h>
 
-#include "floor_tree.hpp"
+#include "floor_ring.hpp"
 
 namespace {
 

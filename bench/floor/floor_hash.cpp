@@ -13,7 +13,7 @@
 #include <array>
 #include <span>
 
-#include "floor_tree.hpp"
+#include "floor_ring.hpp"
 #include "hash/lane_functions.hpp"
 
 namespace {
